@@ -1,0 +1,1 @@
+//! Benchmarks of kaireon against the raw drivers.

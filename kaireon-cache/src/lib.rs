@@ -1,0 +1,1 @@
+//! Cache, rate limiter and circuit breaker for kaireon.

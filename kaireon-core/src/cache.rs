@@ -1,0 +1,254 @@
+//! The cache: bytes under tenant-scoped keys, with a time to live.
+//!
+//! [`CacheStore`] is the contract; [`CacheStoreExt`] adds JSON values and [`get_or_fetch`](CacheStoreExt::get_or_fetch)
+//! with single flight on top of it.
+
+mod ext;
+mod flights;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+pub use ext::{CacheStoreExt, FetchOptions};
+pub use flights::Flights;
+
+use crate::{CustomerId, Error, Result, TenantId};
+
+/// A key: the tenant, optionally the customer whose erasure removes it, and a name of the host's.
+///
+/// The name is 1 to 1,024 bytes without control characters. A clone shares the text. Its `Debug` is redacted.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CacheKey {
+    /// `tenant NUL customer-or-nothing NUL name`: what adapters store it under, below a prefix of their own.
+    full: Arc<str>,
+}
+
+/// The longest name of a cache key, in bytes.
+pub const MAX_CACHE_NAME_BYTES: usize = 1_024;
+
+impl CacheKey {
+    /// A key of a tenant.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming `cache_key`.
+    pub fn new(tenant: &TenantId, name: impl AsRef<str>) -> Result<Self> {
+        Self::join(tenant, "", name.as_ref())
+    }
+
+    /// A key that holds something of a customer: the customer's erasure removes it.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming `cache_key`.
+    pub fn of_customer(tenant: &TenantId, customer: &CustomerId, name: impl AsRef<str>) -> Result<Self> {
+        Self::join(tenant, customer.as_str(), name.as_ref())
+    }
+
+    fn join(tenant: &TenantId, customer: &str, name: &str) -> Result<Self> {
+        if name.is_empty() || name.len() > MAX_CACHE_NAME_BYTES {
+            return Err(Error::invalid("cache_key", "is not 1 to 1,024 bytes long"));
+        }
+        if name.chars().any(char::is_control) {
+            return Err(Error::invalid("cache_key", "contains a control character"));
+        }
+        Ok(Self {
+            full: format!("{tenant}\0{customer}\0{name}").into(),
+        })
+    }
+
+    /// The whole key, `tenant NUL customer-or-nothing NUL name`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.full
+    }
+
+    /// The tenant's part.
+    #[must_use]
+    pub fn tenant(&self) -> &str {
+        self.full.split('\0').next().unwrap_or_default()
+    }
+
+    /// The customer's part, where it has one.
+    #[must_use]
+    pub fn customer(&self) -> Option<&str> {
+        self.full
+            .split('\0')
+            .nth(1)
+            .filter(|customer| !customer.is_empty())
+    }
+
+    /// The host's part.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.full.split('\0').nth(2).unwrap_or_default()
+    }
+
+    /// The beginning that all keys of a customer share.
+    #[must_use]
+    pub fn customer_prefix(tenant: &TenantId, customer: &CustomerId) -> String {
+        format!("{tenant}\0{customer}\0")
+    }
+}
+
+impl fmt::Debug for CacheKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CacheKey(redacted)")
+    }
+}
+
+/// When a set takes place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SetCondition {
+    /// Whatever is there.
+    #[default]
+    Always,
+    /// Only when nothing is there, or what is there has expired.
+    IfAbsent,
+    /// Only when something is there that has not expired.
+    IfPresent,
+}
+
+/// How to set a value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SetOptions {
+    /// How long it is kept at most; `None` as long as there is room. Zero is `InvalidInput`.
+    pub ttl: Option<Duration>,
+    /// When to set it.
+    pub condition: SetCondition,
+}
+
+impl SetOptions {
+    /// Kept for so long.
+    #[must_use]
+    pub const fn ttl(ttl: Duration) -> Self {
+        Self {
+            ttl: Some(ttl),
+            condition: SetCondition::Always,
+        }
+    }
+
+    /// The same under a condition.
+    #[must_use]
+    pub const fn when(mut self, condition: SetCondition) -> Self {
+        self.condition = condition;
+        self
+    }
+
+    /// Checks the bounds.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming `ttl`.
+    pub fn check(&self) -> Result<()> {
+        if self.ttl == Some(Duration::ZERO) {
+            return Err(Error::invalid("ttl", "is zero"));
+        }
+        Ok(())
+    }
+}
+
+/// What a [`CacheStore`] can do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CacheCapabilities {
+    /// The backend's name, as its configuration value.
+    pub backend: Cow<'static, str>,
+    /// Whether other processes see what is set here.
+    pub shared: bool,
+    /// The largest value in bytes; a larger one is `InvalidInput` naming `value`.
+    pub max_value_bytes: usize,
+    /// `erase_customer`.
+    pub erasure: bool,
+    /// `ping`.
+    pub ping: bool,
+}
+
+impl CacheCapabilities {
+    /// The least, for one process.
+    #[must_use]
+    pub fn minimal(backend: impl Into<Cow<'static, str>>, max_value_bytes: usize) -> Self {
+        Self {
+            backend: backend.into(),
+            shared: false,
+            max_value_bytes,
+            erasure: false,
+            ping: false,
+        }
+    }
+}
+
+/// Keeps bytes for a while. It may forget anything at any time, but never returns what was overwritten, deleted
+/// or has expired.
+///
+/// # Errors
+/// `InvalidInput` naming `ttl` or `value`; `Unavailable`, `Timeout`, `RateLimited` where there is a server.
+#[async_trait]
+pub trait CacheStore: Send + Sync + fmt::Debug {
+    /// What this backend can do.
+    fn capabilities(&self) -> CacheCapabilities;
+
+    /// Reads a value; `None` when nothing is there or it has expired.
+    async fn get(&self, key: &CacheKey) -> Result<Option<Bytes>>;
+
+    /// Sets a value; returns whether the condition held and it was set.
+    async fn set(&self, key: &CacheKey, value: Bytes, options: SetOptions) -> Result<bool>;
+
+    /// Deletes a value; returns whether one was there.
+    async fn del(&self, key: &CacheKey) -> Result<bool>;
+
+    /// Reads several values, in the order of the keys; one round trip per node where there is a server.
+    async fn get_many(&self, keys: &[CacheKey]) -> Result<Vec<Option<Bytes>>> {
+        let mut values = Vec::with_capacity(keys.len());
+        for key in keys {
+            values.push(self.get(key).await?);
+        }
+        Ok(values)
+    }
+
+    /// Sets several values under the same options; returns for each whether it was set.
+    async fn set_many(&self, entries: Vec<(CacheKey, Bytes)>, options: SetOptions) -> Result<Vec<bool>> {
+        let mut set = Vec::with_capacity(entries.len());
+        for (key, value) in entries {
+            set.push(self.set(&key, value, options).await?);
+        }
+        Ok(set)
+    }
+
+    /// Deletes several values; returns how many were there.
+    async fn del_many(&self, keys: &[CacheKey]) -> Result<u64> {
+        let mut deleted = 0;
+        for key in keys {
+            deleted += u64::from(self.del(key).await?);
+        }
+        Ok(deleted)
+    }
+
+    /// Deletes everything whose key carries the customer; returns how much was there.
+    async fn erase_customer(&self, tenant: &TenantId, customer: &CustomerId) -> Result<u64> {
+        let _ = (tenant, customer);
+        Err(Error::unsupported(self.capabilities().backend, "erase_customer"))
+    }
+
+    /// Asks the backend for a sign of life. `Unsupported` means unknown, not down.
+    async fn ping(&self) -> Result<()> {
+        Err(Error::unsupported(self.capabilities().backend, "ping"))
+    }
+
+    /// Lets go. Later calls answer `Unavailable`, not applied. Idempotent.
+    async fn disconnect(&self) -> Result<()>;
+
+    /// Where callers of one key meet, so that single flight holds across clones and wrappers.
+    fn flights(&self) -> &Flights;
+
+    /// Reads from process memory without a future; `None` when nothing is there, or the backend has no such
+    /// memory.
+    fn peek(&self, key: &CacheKey) -> Option<Bytes> {
+        let _ = key;
+        None
+    }
+}
+
+const _: fn(&dyn CacheStore) = |_| {};

@@ -1,0 +1,480 @@
+//! Events: the envelope that every backend carries unchanged.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use crate::time::{self, Clock, SystemClock, Timestamp};
+use crate::{Decision, Error, Interaction, Result, id};
+
+/// The type of the event that tells of a recorded interaction.
+pub const INTERACTION_RECORDED: &str = "interaction.recorded.v1";
+
+/// The type of the event that tells of a recorded decision.
+pub const DECISION_MADE: &str = "decision.made.v1";
+
+/// The type of an event, which is also its topic: 1 to 256 bytes without control characters.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventType(Arc<str>);
+
+impl EventType {
+    /// Takes a name such as `model.updated.v1`.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming `event_type`.
+    pub fn new(name: impl AsRef<str>) -> Result<Self> {
+        id::check_id("event_type", name.as_ref())?;
+        Ok(Self(Arc::from(name.as_ref())))
+    }
+
+    /// The type of recorded interactions.
+    #[must_use]
+    pub fn interaction_recorded() -> Self {
+        static TYPE: OnceLock<EventType> = OnceLock::new();
+        TYPE.get_or_init(|| Self(Arc::from(INTERACTION_RECORDED))).clone()
+    }
+
+    /// The type of recorded decisions.
+    #[must_use]
+    pub fn decision_made() -> Self {
+        static TYPE: OnceLock<EventType> = OnceLock::new();
+        TYPE.get_or_init(|| Self(Arc::from(DECISION_MADE))).clone()
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for EventType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Serialize for EventType {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for EventType {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        Self::new(&name).map_err(serde::de::Error::custom)
+    }
+}
+
+/// One event: immutable, cheap to clone. Its `Debug` shows type and id, not the payload.
+#[derive(Clone)]
+pub struct Event(Arc<Inner>);
+
+struct Inner {
+    id: Box<str>,
+    event_type: EventType,
+    timestamp: Timestamp,
+    payload: Payload,
+    key: Option<Box<str>>,
+    envelope: OnceLock<Bytes>,
+}
+
+/// The payload is written as JSON only when somebody asks for the envelope: an in-process subscriber may not.
+enum Payload {
+    Json(Box<RawValue>),
+    Interaction(Interaction),
+    Decision(Decision),
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct InteractionPayload<'a> {
+    tenant_id: &'a str,
+    customer_id: &'a str,
+    offer_id: &'a str,
+    creative_id: &'a str,
+    channel_id: &'a str,
+    interaction_type: &'a str,
+    outcome_type_key: &'a str,
+    campaign_id: Option<&'a str>,
+    recommendation_id: Option<&'a str>,
+    timestamp: String,
+}
+
+impl<'a> From<&'a Interaction> for InteractionPayload<'a> {
+    fn from(interaction: &'a Interaction) -> Self {
+        Self {
+            tenant_id: interaction.tenant.as_str(),
+            customer_id: interaction.customer.as_str(),
+            offer_id: interaction.offer.as_str(),
+            creative_id: interaction.creative.as_str(),
+            channel_id: interaction.channel.as_str(),
+            interaction_type: interaction.interaction_type.as_str(),
+            outcome_type_key: interaction.outcome.as_str(),
+            campaign_id: interaction.campaign.as_ref().map(AsRef::as_ref),
+            recommendation_id: interaction.recommendation.as_ref().map(AsRef::as_ref),
+            timestamp: rfc3339(interaction.timestamp),
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DecisionPayload<'a> {
+    tenant_id: &'a str,
+    customer_id: &'a str,
+    recommendation_id: &'a str,
+    offers_returned: usize,
+    top_offer_id: Option<&'a str>,
+    top_propensity: Option<f64>,
+    decision_flow_key: &'a str,
+    timestamp: String,
+}
+
+impl<'a> From<&'a Decision> for DecisionPayload<'a> {
+    fn from(decision: &'a Decision) -> Self {
+        let top = decision.offers.first();
+        Self {
+            tenant_id: decision.tenant.as_str(),
+            customer_id: decision.customer.as_str(),
+            recommendation_id: decision.id.as_str(),
+            offers_returned: decision.offers.len(),
+            top_offer_id: top.map(|top| top.offer.as_str()),
+            top_propensity: top.and_then(|top| top.propensity).map(crate::Propensity::get),
+            decision_flow_key: decision.flow.as_str(),
+            timestamp: rfc3339(decision.timestamp),
+        }
+    }
+}
+
+fn rfc3339(time: Timestamp) -> String {
+    time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+}
+
+#[derive(Serialize)]
+struct Envelope<'a, P> {
+    id: &'a str,
+    r#type: &'a str,
+    timestamp: String,
+    payload: P,
+}
+
+/// An envelope as a consumer reads it.
+#[derive(Debug, Deserialize)]
+struct OwnedEnvelope {
+    id: String,
+    r#type: EventType,
+    timestamp: Timestamp,
+    payload: Box<RawValue>,
+}
+
+impl Event {
+    /// An event of the host's own, of now, with a fresh id.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming `event_type`, or `payload` where it cannot be written as JSON.
+    pub fn new(event_type: impl AsRef<str>, payload: &impl Serialize) -> Result<Self> {
+        let payload = serde_json::value::to_raw_value(payload)
+            .map_err(|source| Error::invalid("payload", "cannot be written as json").with_source(source))?;
+        Ok(Self(Arc::new(Inner {
+            id: crate::InteractionId::fresh().as_str().into(),
+            event_type: EventType::new(event_type)?,
+            timestamp: SystemClock.now(),
+            payload: Payload::Json(payload),
+            key: None,
+            envelope: OnceLock::new(),
+        })))
+    }
+
+    /// The event that tells of an interaction; its id is the interaction's, its key the tenant and customer.
+    #[must_use]
+    pub fn interaction_recorded(interaction: &Interaction) -> Self {
+        Self(Arc::new(Inner {
+            id: interaction.id.as_str().into(),
+            event_type: EventType::interaction_recorded(),
+            timestamp: interaction.timestamp,
+            key: Some(key_of(interaction.tenant.as_str(), interaction.customer.as_str())),
+            payload: Payload::Interaction(interaction.clone()),
+            envelope: OnceLock::new(),
+        }))
+    }
+
+    /// The event that tells of a decision; its id is the decision's, its key the tenant and customer.
+    #[must_use]
+    pub fn decision_made(decision: &Decision) -> Self {
+        Self(Arc::new(Inner {
+            id: decision.id.as_str().into(),
+            event_type: EventType::decision_made(),
+            timestamp: decision.timestamp,
+            key: Some(key_of(decision.tenant.as_str(), decision.customer.as_str())),
+            payload: Payload::Decision(decision.clone()),
+            envelope: OnceLock::new(),
+        }))
+    }
+
+    /// The same event under another id, by which consumers recognise repeats.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming `event_id`.
+    pub fn with_id(self, id: impl AsRef<str>) -> Result<Self> {
+        id::check_id("event_id", id.as_ref())?;
+        Ok(self.edited(|inner| inner.id = id.as_ref().into()))
+    }
+
+    /// The same event with a partition key: events of one key keep their order.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming `event_key`.
+    pub fn with_key(self, key: impl AsRef<str>) -> Result<Self> {
+        id::check_id("event_key", key.as_ref())?;
+        Ok(self.edited(|inner| inner.key = Some(key.as_ref().into())))
+    }
+
+    /// The same event at another time.
+    #[must_use]
+    pub fn with_timestamp(self, timestamp: Timestamp) -> Self {
+        self.edited(|inner| inner.timestamp = time::truncate(timestamp))
+    }
+
+    fn edited(self, edit: impl FnOnce(&mut Inner)) -> Self {
+        let Inner {
+            id,
+            event_type,
+            timestamp,
+            payload,
+            key,
+            envelope: _,
+        } = &*self.0;
+        let payload = match payload {
+            Payload::Json(json) => Payload::Json(json.clone()),
+            Payload::Interaction(interaction) => Payload::Interaction(interaction.clone()),
+            Payload::Decision(decision) => Payload::Decision(decision.clone()),
+        };
+        let mut inner = Inner {
+            id: id.clone(),
+            event_type: event_type.clone(),
+            timestamp: *timestamp,
+            payload,
+            key: key.clone(),
+            envelope: OnceLock::new(),
+        };
+        edit(&mut inner);
+        Self(Arc::new(inner))
+    }
+
+    /// What a consumer received.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming `envelope`.
+    pub fn from_envelope(bytes: &[u8]) -> Result<Self> {
+        let envelope: OwnedEnvelope = serde_json::from_slice(bytes)
+            .map_err(|source| Error::invalid("envelope", "is not an event envelope").with_source(source))?;
+        id::check_id("event_id", &envelope.id)?;
+        Ok(Self(Arc::new(Inner {
+            id: envelope.id.into(),
+            event_type: envelope.r#type,
+            timestamp: time::truncate(envelope.timestamp),
+            payload: Payload::Json(envelope.payload),
+            key: None,
+            envelope: OnceLock::from(Bytes::copy_from_slice(bytes)),
+        })))
+    }
+
+    /// The id by which consumers recognise repeats.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.0.id
+    }
+
+    /// The type, which is also the topic.
+    #[must_use]
+    pub fn event_type(&self) -> &EventType {
+        &self.0.event_type
+    }
+
+    /// When what it tells of happened.
+    #[must_use]
+    pub fn timestamp(&self) -> Timestamp {
+        self.0.timestamp
+    }
+
+    /// The partition key. It may name a customer: never log it.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        self.0.key.as_deref()
+    }
+
+    /// The payload, read as a type of the host's.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming `payload`.
+    pub fn payload<T: serde::de::DeserializeOwned>(&self) -> Result<T> {
+        let read = match &self.0.payload {
+            Payload::Json(json) => serde_json::from_str(json.get()),
+            Payload::Interaction(interaction) => {
+                serde_json::to_value(InteractionPayload::from(interaction)).and_then(serde_json::from_value)
+            }
+            Payload::Decision(decision) => {
+                serde_json::to_value(DecisionPayload::from(decision)).and_then(serde_json::from_value)
+            }
+        };
+        read.map_err(|source| Error::invalid("payload", "is not of the expected shape").with_source(source))
+    }
+
+    /// The envelope, `{"id","type","timestamp","payload"}`: what is sent, byte for byte, on every backend.
+    /// Written once and then shared.
+    #[must_use]
+    pub fn envelope(&self) -> Bytes {
+        self.0.envelope.get_or_init(|| self.write_envelope()).clone()
+    }
+
+    fn write_envelope(&self) -> Bytes {
+        let Inner {
+            id,
+            event_type,
+            timestamp,
+            payload,
+            ..
+        } = &*self.0;
+        let (id, r#type, timestamp) = (&**id, event_type.as_str(), rfc3339(*timestamp));
+        let written = match payload {
+            Payload::Json(payload) => serde_json::to_vec(&Envelope {
+                id,
+                r#type,
+                timestamp,
+                payload,
+            }),
+            Payload::Interaction(interaction) => {
+                let payload = InteractionPayload::from(interaction);
+                serde_json::to_vec(&Envelope {
+                    id,
+                    r#type,
+                    timestamp,
+                    payload,
+                })
+            }
+            Payload::Decision(decision) => {
+                let payload = DecisionPayload::from(decision);
+                serde_json::to_vec(&Envelope {
+                    id,
+                    r#type,
+                    timestamp,
+                    payload,
+                })
+            }
+        };
+        Bytes::from(written.expect("strings and numbers into memory cannot fail to be written as json"))
+    }
+}
+
+fn key_of(tenant: &str, customer: &str) -> Box<str> {
+    // No control character is in an id, so the separator keeps two customers apart.
+    format!("{tenant}\u{1f}{customer}").into()
+}
+
+impl PartialEq for Event {
+    fn eq(&self, other: &Self) -> bool {
+        self.envelope() == other.envelope() && self.key() == other.key()
+    }
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Event({} {})", self.0.event_type, self.0.id)
+    }
+}
+
+/// An event with its partition key, as an outbox keeps it.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    id: String,
+    r#type: EventType,
+    timestamp: Timestamp,
+    key: Option<String>,
+    payload: Box<RawValue>,
+}
+
+impl Serialize for Event {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let payload = match &self.0.payload {
+            Payload::Json(json) => json.clone(),
+            Payload::Interaction(interaction) => {
+                serde_json::value::to_raw_value(&InteractionPayload::from(interaction))
+                    .map_err(serde::ser::Error::custom)?
+            }
+            Payload::Decision(decision) => serde_json::value::to_raw_value(&DecisionPayload::from(decision))
+                .map_err(serde::ser::Error::custom)?,
+        };
+        let kept = Kept {
+            id: self.id().to_owned(),
+            r#type: self.event_type().clone(),
+            timestamp: self.timestamp(),
+            key: self.key().map(str::to_owned),
+            payload,
+        };
+        kept.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Event {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let kept = Kept::deserialize(deserializer)?;
+        Ok(Self(Arc::new(Inner {
+            id: kept.id.into(),
+            event_type: kept.r#type,
+            timestamp: time::truncate(kept.timestamp),
+            payload: Payload::Json(kept.payload),
+            key: kept.key.map(Into::into),
+            envelope: OnceLock::new(),
+        })))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn click() -> Interaction {
+        Interaction::builder("acme", "c7")
+            .id("i1")
+            .offer("shoes")
+            .creative("banner")
+            .channel("web")
+            .interaction_type(crate::InteractionType::Click)
+            .timestamp("2026-04-30T12:00:00.123Z".parse().unwrap())
+            .build()
+            .unwrap()
+    }
+
+    #[test]
+    fn the_envelope_of_an_interaction_is_as_documented() {
+        let expected = concat!(
+            r#"{"id":"i1","type":"interaction.recorded.v1","timestamp":"2026-04-30T12:00:00.123Z","payload":"#,
+            r#"{"tenantId":"acme","customerId":"c7","offerId":"shoes","creativeId":"banner","channelId":"web","#,
+            r#""interactionType":"click","outcomeTypeKey":"click","campaignId":null,"recommendationId":null,"#,
+            r#""timestamp":"2026-04-30T12:00:00.123Z"}}"#
+        );
+        assert_eq!(Event::interaction_recorded(&click()).envelope(), expected);
+    }
+
+    #[test]
+    fn an_envelope_goes_round_byte_for_byte() {
+        let event = Event::interaction_recorded(&click());
+        let back = Event::from_envelope(&event.envelope()).unwrap();
+        assert_eq!(back.envelope(), event.envelope());
+        assert_eq!(back.with_id("i2").unwrap().id(), "i2");
+    }
+
+    #[test]
+    fn events_of_the_hosts_own_carry_any_payload() {
+        let event = Event::new("model.updated.v1", &serde_json::json!({ "model": 7 })).unwrap();
+        assert_eq!(event.payload::<serde_json::Value>().unwrap()["model"], 7);
+        assert_eq!(Event::new("", &()).unwrap_err().field(), Some("event_type"));
+        let kept = serde_json::to_string(&event).unwrap();
+        assert_eq!(serde_json::from_str::<Event>(&kept).unwrap(), event);
+    }
+}

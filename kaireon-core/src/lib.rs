@@ -1,0 +1,47 @@
+//! The contracts of the kaireon family, and everything that is the same on every backend.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`store`] | the interaction store: trait, batches, queries, erasure, fences |
+//! | [`outbox`] | what has to be told to others, in the store's own atomic unit |
+//! | [`publisher`], [`event`] | the event stream and its envelope |
+//! | [`cache`], [`limiter`], [`breaker`] | the cache, rate limits, circuit breakers |
+//! | [`digest`], [`time`] | keyed hashes; clocks and timestamps |
+
+mod attributes;
+pub mod breaker;
+pub mod cache;
+mod decision;
+pub mod digest;
+mod error;
+pub mod event;
+mod id;
+mod interaction;
+pub mod limiter;
+pub mod outbox;
+mod period;
+pub mod publisher;
+pub mod store;
+mod summary;
+pub mod time;
+mod value;
+
+pub use attributes::{Attributes, MAX_ATTRIBUTES_BYTES, MAX_ATTRIBUTES_DEPTH};
+pub use cache::{CacheStore, CacheStoreExt};
+pub use decision::{Decision, DecisionFields, MAX_OFFERS, Propensity, RankedOffer};
+pub use error::{Effect, Error, ErrorKind, Result};
+pub use event::{Event, EventType};
+pub use id::{
+    CampaignId, CategoryId, ChannelId, CreativeId, CustomerId, DecisionFlowKey, IdempotencyKey,
+    InteractionId, MAX_ID_BYTES, OfferId, OutcomeTypeKey, PlacementId, RecommendationId, TenantId,
+};
+pub use interaction::{
+    Classification, CustomType, Direction, Interaction, InteractionBuilder, InteractionFields,
+    InteractionType,
+};
+pub use outbox::Outbox;
+pub use period::{Period, PeriodType};
+pub use publisher::EventPublisher;
+pub use store::InteractionStore;
+pub use summary::{Dimension, LastContact, Stats, Summary, groups};
+pub use value::{Value, ValueSum};

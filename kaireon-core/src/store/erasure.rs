@@ -1,0 +1,157 @@
+//! Erasure of a customer, and retention.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::ScanCursor;
+use crate::digest::Digest;
+use crate::time::Timestamp;
+use crate::{CustomerId, InteractionId, Result, TenantId, id};
+
+/// How often a customer has been erased. Records carry the one they were accepted under; what carries a lower
+/// one than the present is refused and never shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Generation(pub u32);
+
+impl Generation {
+    /// Of a customer who was never erased.
+    pub const ZERO: Self = Self(0);
+
+    /// The one after this.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+/// The name of one request to erase: the same name resumes and repeats, another one erases again. 1 to 256 bytes
+/// without control characters.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ErasureId(Box<str>);
+
+impl ErasureId {
+    /// Takes a name, for example of the ticket that asks for it.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming `erasure_id`.
+    pub fn new(name: impl AsRef<str>) -> Result<Self> {
+        id::check_id("erasure_id", name.as_ref())?;
+        Ok(Self(name.as_ref().into()))
+    }
+
+    /// A fresh name.
+    #[must_use]
+    pub fn fresh() -> Self {
+        Self(InteractionId::fresh().as_str().into())
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ErasureId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A request to erase a customer.
+#[derive(Clone, Debug)]
+pub struct Erasure {
+    /// Whose customer.
+    pub tenant: TenantId,
+    /// Who.
+    pub customer: CustomerId,
+    /// The name of the request.
+    pub id: ErasureId,
+}
+
+/// The proof of an erasure; it is stored with the tombstone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ErasureReceipt {
+    /// The name of the request.
+    pub id: ErasureId,
+    /// The generation that began with it.
+    pub generation: Generation,
+    /// When its tombstone was committed.
+    pub erased_at: Timestamp,
+    /// How many things were deleted, by place: `history`, `summaries`, `decisions`, `outbox`, …
+    pub deleted: BTreeMap<String, u64>,
+}
+
+impl ErasureReceipt {
+    /// A receipt without counts yet.
+    #[must_use]
+    pub fn new(id: ErasureId, generation: Generation, erased_at: Timestamp) -> Self {
+        Self {
+            id,
+            generation,
+            erased_at,
+            deleted: BTreeMap::new(),
+        }
+    }
+
+    /// Adds to the count of a place.
+    pub fn add(&mut self, place: &str, deleted: u64) {
+        *self.deleted.entry(place.to_owned()).or_default() += deleted;
+    }
+}
+
+/// What stays of an erased customer: a keyed hash and a number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tombstone {
+    /// The customer's [`TenantKey`](crate::digest::TenantKey) digest.
+    pub customer: Digest,
+    /// The generation that began with the erasure.
+    pub generation: Generation,
+}
+
+/// Which tombstones to read.
+#[derive(Clone, Debug)]
+pub struct TombstoneQuery {
+    /// Whose.
+    pub tenant: TenantId,
+    /// How many at most, 1 to [`MAX_PAGE`](super::MAX_PAGE).
+    pub limit: u32,
+    /// Where the last page ended.
+    pub cursor: Option<ScanCursor>,
+}
+
+/// A request to move a tenant's retention watermark.
+#[derive(Clone, Debug)]
+pub struct Purge {
+    /// Whose rows.
+    pub tenant: TenantId,
+    /// Rows with a timestamp before this go.
+    pub before: Timestamp,
+}
+
+/// What a purge removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PurgeReceipt {
+    /// The watermark in force now: the highest ever asked for.
+    pub watermark: Timestamp,
+    /// Interactions removed by this call.
+    pub interactions: u64,
+    /// Decisions removed by this call.
+    pub decisions: u64,
+}
+
+impl PurgeReceipt {
+    /// A receipt.
+    #[must_use]
+    pub fn new(watermark: Timestamp, interactions: u64, decisions: u64) -> Self {
+        Self {
+            watermark,
+            interactions,
+            decisions,
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Time: UTC, in whole milliseconds, from a clock that is handed in.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::{Error, Result};
+
+/// A point in time: UTC, cut to whole milliseconds.
+pub type Timestamp = DateTime<Utc>;
+
+/// The earliest timestamp that is taken, 2000-01-01T00:00:00Z, in milliseconds since the Unix epoch.
+pub const EARLIEST_MS: i64 = 946_684_800_000;
+
+/// How far ahead of the clock a timestamp may lie: 24 hours.
+pub const MAX_AHEAD: TimeDelta = TimeDelta::hours(24);
+
+/// Where "now" comes from. Hosts use [`SystemClock`], tests a [`ManualClock`].
+pub trait Clock: Send + Sync + fmt::Debug {
+    /// The present time, in whole milliseconds.
+    fn now(&self) -> Timestamp;
+}
+
+/// The machine's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        truncate(Utc::now())
+    }
+}
+
+impl<T: Clock + ?Sized> Clock for Arc<T> {
+    fn now(&self) -> Timestamp {
+        (**self).now()
+    }
+}
+
+/// A clock that stands still until it is moved; clones share the time.
+#[derive(Clone, Debug)]
+pub struct ManualClock(Arc<AtomicI64>);
+
+impl ManualClock {
+    /// A clock that stands at `now`.
+    #[must_use]
+    pub fn at(now: Timestamp) -> Self {
+        Self(Arc::new(AtomicI64::new(now.timestamp_millis())))
+    }
+
+    /// Moves the clock, also backwards.
+    pub fn advance(&self, by: TimeDelta) {
+        self.0.fetch_add(by.num_milliseconds(), Ordering::SeqCst);
+    }
+
+    /// Sets the clock.
+    pub fn set(&self, now: Timestamp) {
+        self.0.store(now.timestamp_millis(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        from_millis(self.0.load(Ordering::SeqCst)).unwrap_or(DateTime::UNIX_EPOCH)
+    }
+}
+
+/// Cuts a time to whole milliseconds, towards the past.
+#[must_use]
+pub fn truncate(time: DateTime<Utc>) -> Timestamp {
+    from_millis(time.timestamp_millis()).unwrap_or(time)
+}
+
+/// The time that lies `millis` after the Unix epoch, if chrono can express it.
+#[must_use]
+pub fn from_millis(millis: i64) -> Option<Timestamp> {
+    DateTime::from_timestamp_millis(millis)
+}
+
+/// Checks that a timestamp lies between 2000-01-01 and 24 hours after `now`, and cuts it to milliseconds.
+///
+/// # Errors
+/// `InvalidInput` naming `timestamp`.
+pub fn check(time: DateTime<Utc>, now: Timestamp) -> Result<Timestamp> {
+    let time = truncate(time);
+    if time.timestamp_millis() < EARLIEST_MS {
+        return Err(Error::invalid("timestamp", "is before 2000-01-01"));
+    }
+    if time - now > MAX_AHEAD {
+        return Err(Error::invalid(
+            "timestamp",
+            "is more than 24 hours ahead of the clock",
+        ));
+    }
+    Ok(time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timestamps_are_cut_towards_the_past() {
+        let time = DateTime::from_timestamp_nanos(-1);
+        assert_eq!(truncate(time).timestamp_millis(), -1);
+        let time = DateTime::from_timestamp_nanos(1_999_999);
+        assert_eq!(truncate(time).timestamp_millis(), 1);
+    }
+
+    #[test]
+    fn bounds_hold_to_the_millisecond() {
+        let now = from_millis(1_700_000_000_000).unwrap();
+        assert!(check(now + MAX_AHEAD, now).is_ok());
+        assert!(check(now + MAX_AHEAD + TimeDelta::milliseconds(1), now).is_err());
+        assert!(check(from_millis(EARLIEST_MS).unwrap(), now).is_ok());
+        assert_eq!(
+            check(from_millis(EARLIEST_MS - 1).unwrap(), now)
+                .unwrap_err()
+                .field(),
+            Some("timestamp")
+        );
+    }
+}

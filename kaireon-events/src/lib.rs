@@ -1,0 +1,1 @@
+//! Event streams for kaireon: in-process now, brokers behind features.

@@ -1,0 +1,1 @@
+//! The embedded interaction store of kaireon, on fjall.

@@ -1,0 +1,1 @@
+//! The executable specification of kaireon: conformance suites, model tests, crash and fault drivers.
