@@ -11,6 +11,7 @@
 mod attributes;
 pub mod breaker;
 pub mod cache;
+pub mod coalesce;
 mod decision;
 pub mod digest;
 mod error;
