@@ -445,13 +445,16 @@ pub trait Outbox: Send + Sync + fmt::Debug {
     /// How a lane stands.
     async fn status(&self, lane: Lane) -> Result<LaneStatus>;
 
-    /// Returns when entries may have been written to the lane since the last call, or after `at_most`.
+    /// Returns when entries may have been written to the lane since it counted `seen`, or after `at_most`; the
+    /// answer is the count to ask with next time. Ask with 0 first: it returns at once if anything was ever
+    /// written. Because the count is the caller's, no wake-up is lost between a fetch and the wait behind it, and
+    /// several relays do not take each other's.
     ///
     /// Provided as waiting `at_most`: polling. A store that can wake its relays overrides it.
-    async fn wait(&self, lane: Lane, at_most: Duration) -> Result<()> {
+    async fn wait(&self, lane: Lane, seen: u64, at_most: Duration) -> Result<u64> {
         let _ = lane;
         tokio::time::sleep(at_most).await;
-        Ok(())
+        Ok(seen)
     }
 }
 

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use futures_core::Stream;
 
 use crate::event::{Event, EventType};
-use crate::store::BatchOutcome;
+use crate::store::{BatchOutcome, ItemOutcome};
 use crate::time::Timestamp;
 use crate::{Error, Result};
 
@@ -302,16 +302,29 @@ pub trait EventPublisher: Send + Sync + fmt::Debug {
     /// Publishes one event to the topic of its type.
     async fn publish(&self, event: Event) -> Result<()>;
 
-    /// Publishes several; each has an outcome of its own. Events of one key keep their order.
+    /// Publishes several; each has an outcome of its own. Events of one key keep their order: when one fails,
+    /// those of the same key behind it in the batch are `NotAttempted`.
     ///
     /// # Errors
     /// `Err` only when none was tried.
     async fn publish_batch(&self, events: Vec<Event>) -> Result<BatchOutcome<()>> {
-        let mut outcome = BatchOutcome::with_capacity(events.len());
+        let mut items = Vec::with_capacity(events.len());
+        let mut failed = std::collections::HashSet::new();
         for event in events {
-            outcome.push(self.publish(event).await);
+            let key = event.key().map(str::to_owned);
+            if key.as_ref().is_some_and(|key| failed.contains(key)) {
+                items.push(ItemOutcome::NotAttempted);
+                continue;
+            }
+            match self.publish(event).await {
+                Ok(()) => items.push(ItemOutcome::Done(())),
+                Err(error) => {
+                    failed.extend(key);
+                    items.push(ItemOutcome::Failed(error));
+                }
+            }
         }
-        Ok(outcome)
+        Ok(BatchOutcome::from_items(items))
     }
 
     /// Subscribes. When it returns, what is published from then on arrives.
