@@ -183,6 +183,16 @@ impl Error {
             .with_operation(operation)
     }
 
+    /// A call on a handle that was disconnected: `Unavailable`, not applied, and not transient, because the same
+    /// handle never comes back.
+    pub fn disconnected(backend: impl Into<Cow<'static, str>>, operation: &'static str) -> Self {
+        Self::new(ErrorKind::Unavailable, "this handle was disconnected")
+            .with_transient(false)
+            .with_effect(Effect::NotApplied)
+            .with_backend(backend)
+            .with_operation(operation)
+    }
+
     /// A reused key or id with other content.
     pub fn conflict(context: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorKind::Conflict, context)

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Event;
-use crate::store::{Generation, Page};
+use crate::store::{Generation, MAX_PAGE, Page, check_limit};
 use crate::time::Timestamp;
 use crate::{CustomerId, Decision, Error, Interaction, Result, TenantId};
 
@@ -366,6 +366,26 @@ pub struct DeadLetterQuery {
     pub limit: u32,
     /// Behind this one.
     pub cursor: Option<DeadLetterId>,
+}
+
+impl DeadLetterQuery {
+    /// The first page of a lane.
+    #[must_use]
+    pub fn new(lane: Lane) -> Self {
+        Self {
+            lane,
+            limit: MAX_PAGE,
+            cursor: None,
+        }
+    }
+
+    /// Checks the bounds.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming `limit`.
+    pub fn check(&self) -> Result<()> {
+        check_limit(self.limit)
+    }
 }
 
 /// How a lane stands.

@@ -24,6 +24,8 @@ pub use query::{
     ScanQuery, SummaryQuery,
 };
 
+pub(crate) use query::check_limit;
+
 use crate::outbox::Outbox;
 use crate::{Decision, Error, Interaction, RecommendationId, Result, Summary, TenantId};
 
@@ -68,12 +70,27 @@ pub trait InteractionStore: Send + Sync + std::fmt::Debug {
 
     /// Records a batch; each item has an outcome of its own, in the order of the items.
     ///
-    /// Two items with equal keys are settled in their order. [`Origin::Live`] writes lanes and draws the
-    /// generation; the other origins keep what they are given and write no lane.
+    /// Two items with equal keys are settled in their order. An item is judged in this order, and the first that
+    /// applies is its outcome:
+    ///
+    /// 1. the batch's epoch is lower than the fence of the item's tenant: `Fenced`, transient, not applied;
+    /// 2. its generation is missing though it is not live, or given though it is: `InvalidInput` naming
+    ///    `generation`;
+    /// 3. its idempotency key is known: `Duplicate` with the first id, or `Conflict`; nothing changes, also when
+    ///    the record was since purged or erased;
+    /// 4. its generation is lower than its customer's present one: `Erased`. A higher one raises the present
+    ///    one, as [`install_tombstones`](Self::install_tombstones) does: the tombstone travels behind;
+    /// 5. it lies before the retention watermark: a live one is `InvalidInput` naming `timestamp`; one of another
+    ///    origin is `New`: it is remembered and counts in the summaries, but leaves no row, as if it had come
+    ///    before the purge. So applying and purging may come in either order;
+    /// 6. else it is `New`.
+    ///
+    /// [`Origin::Live`] writes lanes and draws the generation; the other origins keep what they are given and
+    /// write no lane. An id is a name and not a key: two records with one id and two idempotency keys are both
+    /// kept ([`HistoryCursor`] orders them).
     ///
     /// # Errors
-    /// `Err` only when the batch as a whole was refused before any item was tried; `InvalidInput` naming
-    /// `generation` when an item that is not live has none.
+    /// `Err` only when the batch as a whole was refused before any item was tried.
     async fn record_events(&self, batch: RecordBatch<Interaction>) -> Result<BatchOutcome<Recorded>> {
         let RecordBatch {
             records,
@@ -120,7 +137,8 @@ pub trait InteractionStore: Send + Sync + std::fmt::Debug {
         Err(Error::unsupported(self.capabilities().backend, "record_decision"))
     }
 
-    /// Records a batch of decisions, as [`record_events`](Self::record_events) does interactions.
+    /// Records a batch of decisions, as [`record_events`](Self::record_events) does interactions: by the same
+    /// rules in the same order, with the recommendation id as the key.
     async fn record_decisions(
         &self,
         batch: RecordBatch<Decision>,
@@ -153,8 +171,9 @@ pub trait InteractionStore: Send + Sync + std::fmt::Debug {
     /// outbox entries. When the receipt is given, no write that began before can appear.
     ///
     /// Dedupe records stay, so a retry of an erased interaction answers `Duplicate` and writes nothing. A second
-    /// call with the same [`ErasureId`] resumes what was interrupted and repeats the receipt; another id erases
-    /// again.
+    /// call with the same [`ErasureId`] for the same customer resumes what was interrupted and repeats the
+    /// receipt; another id erases again. The receipt counts the places `history`, `summaries`, `decisions` and
+    /// `outbox` (entries of all lanes and dead letters), also where nothing was deleted.
     async fn erase_customer(&self, request: Erasure) -> Result<ErasureReceipt> {
         let _ = request;
         Err(Error::unsupported(self.capabilities().backend, "erase_customer"))
@@ -176,14 +195,15 @@ pub trait InteractionStore: Send + Sync + std::fmt::Debug {
         ))
     }
 
-    /// Moves a tenant's retention watermark: rows before it are invisible at once and removed by this call.
-    /// Summaries stay. A watermark is never moved back.
+    /// Moves a tenant's retention watermark: rows and decisions before it are invisible at once and removed by
+    /// this call. Summaries and undelivered outbox entries stay. A watermark is never moved back.
     async fn purge_before(&self, request: Purge) -> Result<PurgeReceipt> {
         let _ = request;
         Err(Error::unsupported(self.capabilities().backend, "purge_before"))
     }
 
-    /// Raises the lowest epoch that may write for a tenant, and sets the lanes in force where given.
+    /// Raises the lowest epoch that may write for a tenant, and sets the lanes in force where given. The present
+    /// epoch again is allowed, and may set other lanes.
     ///
     /// # Errors
     /// `Fenced` when the present epoch is higher than the requested one.

@@ -40,7 +40,7 @@ impl Dimension {
     }
 }
 
-/// The last contact of a summary: the greatest by (timestamp, id).
+/// The last contact of a summary: the greatest by (timestamp, id), then by outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LastContact {
     /// When it was.
@@ -52,8 +52,9 @@ pub struct LastContact {
 }
 
 impl LastContact {
-    fn position(&self) -> (Timestamp, &str) {
-        (self.timestamp, self.id.as_str())
+    /// The outcome decides where a host used an id and a timestamp twice, so that merging stays commutative.
+    fn position(&self) -> (Timestamp, &str, &str) {
+        (self.timestamp, self.id.as_str(), self.outcome.as_str())
     }
 }
 

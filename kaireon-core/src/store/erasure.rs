@@ -28,7 +28,7 @@ impl Generation {
 
 /// The name of one request to erase: the same name resumes and repeats, another one erases again. 1 to 256 bytes
 /// without control characters.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ErasureId(Box<str>);
 
 impl ErasureId {
@@ -121,6 +121,26 @@ pub struct TombstoneQuery {
     pub limit: u32,
     /// Where the last page ended.
     pub cursor: Option<ScanCursor>,
+}
+
+impl TombstoneQuery {
+    /// The first page of a tenant.
+    #[must_use]
+    pub fn new(tenant: TenantId) -> Self {
+        Self {
+            tenant,
+            limit: super::MAX_PAGE,
+            cursor: None,
+        }
+    }
+
+    /// Checks the bounds.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming `limit`.
+    pub fn check(&self) -> Result<()> {
+        super::query::check_limit(self.limit)
+    }
 }
 
 /// A request to move a tenant's retention watermark.
