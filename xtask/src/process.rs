@@ -1,0 +1,180 @@
+//! Child processes: shown before they run, without standard input, and judged by how they end.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::failure::{Context, Result};
+
+/// What a child left behind.
+#[derive(Debug)]
+pub(crate) struct Captured {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// The command as a person would type it: what is set for it, then its words.
+pub(crate) fn shown(command: &Command) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for (name, value) in command.get_envs() {
+        // Which cargo started this one is of no use to who repeats it.
+        if let Some(value) = value.filter(|_| name != "CARGO") {
+            words.push(format!("{}={}", name.to_string_lossy(), quoted(value)));
+        }
+    }
+    words.push(quoted(command.get_program()));
+    words.extend(command.get_args().map(quoted));
+    words.join(" ")
+}
+
+fn quoted(word: &OsStr) -> String {
+    let word = word.to_string_lossy();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.into_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+fn announce(command: &Command) {
+    println!("$ {}", shown(command));
+    // A child writes past this process's buffer; what was said first is to be seen first.
+    let _ = std::io::stdout().flush();
+}
+
+fn ended_well(command: &Command, status: ExitStatus) -> Result<()> {
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("{status}: {}", shown(command)).into())
+    }
+}
+
+/// Runs it with its output on the terminal.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    announce(command);
+    let status = command.stdin(Stdio::null()).status().context(shown(command))?;
+    ended_well(command, status)
+}
+
+/// Runs it with its output on the terminal, and kills it when it takes longer than `limit`.
+pub(crate) fn run_within(command: &mut Command, limit: Duration) -> Result<()> {
+    announce(command);
+    let mut child = command.stdin(Stdio::null()).spawn().context(shown(command))?;
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().context(shown(command))? {
+            return ended_well(command, status);
+        }
+        if start.elapsed() >= limit {
+            // It may have ended meanwhile; it is waited for in either case.
+            let _ = child.kill();
+            child.wait().context(shown(command))?;
+            return Err(format!("not done after {limit:?}: {}", shown(command)).into());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Runs it silently and returns what it wrote to standard output.
+pub(crate) fn stdout_of(command: &mut Command) -> Result<String> {
+    let captured = capture(command)?;
+    if !captured.status.success() {
+        return Err(format!("{}: {}\n{}", captured.status, shown(command), captured.stderr).into());
+    }
+    Ok(captured.stdout)
+}
+
+/// Runs it silently and returns everything.
+pub(crate) fn capture(command: &mut Command) -> Result<Captured> {
+    let output = command.stdin(Stdio::null()).output().context(shown(command))?;
+    Ok(Captured {
+        status: output.status,
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    })
+}
+
+/// Runs it with its output on the terminal and hands each line of standard output to `line`.
+pub(crate) fn follow(command: &mut Command, mut line: impl FnMut(&str)) -> Result<ExitStatus> {
+    announce(command);
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context(shown(command))?;
+    let pipe = child
+        .stdout
+        .take()
+        .context("a piped child has no standard output")?;
+    each_line(pipe, |text| {
+        println!("{text}");
+        line(text);
+    })
+    .context(shown(command))?;
+    child.wait().context(shown(command))
+}
+
+fn each_line(pipe: impl Read, mut line: impl FnMut(&str)) -> std::io::Result<()> {
+    let mut reader = BufReader::new(pipe);
+    let mut bytes = Vec::new();
+    // Not `lines()`: a test may print bytes that are not UTF-8, and its result still counts.
+    while reader.read_until(b'\n', &mut bytes)? > 0 {
+        line(String::from_utf8_lossy(&bytes).trim_end_matches(['\n', '\r']));
+        bytes.clear();
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::time::Duration;
+
+    use super::{capture, each_line, follow, run, run_within, shown, stdout_of};
+
+    #[test]
+    fn a_command_is_shown_so_that_it_can_be_pasted() {
+        let mut command = Command::new("cargo");
+        command.args(["clippy", "--", "-D warnings", ""]).env("A", "it's");
+        assert_eq!(shown(&command), r"A='it'\''s' cargo clippy -- '-D warnings' ''");
+    }
+
+    #[test]
+    fn a_child_that_fails_is_an_error_that_names_it() {
+        let failure = run(Command::new("sh").args(["-c", "exit 3"]))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            failure.contains("exit status: 3") && failure.contains("sh -c"),
+            "{failure}"
+        );
+        let failure = stdout_of(Command::new("sh").args(["-c", "echo why >&2; exit 1"])).unwrap_err();
+        assert!(failure.to_string().contains("why"), "{failure}");
+        assert!(capture(&mut Command::new("/no/such/program")).is_err());
+    }
+
+    #[test]
+    fn a_child_that_takes_too_long_is_killed() {
+        assert!(run_within(&mut Command::new("true"), Duration::from_secs(60)).is_ok());
+        let failure = run_within(Command::new("sleep").arg("300"), Duration::from_millis(50)).unwrap_err();
+        assert!(
+            failure.to_string().contains("not done after 50ms: sleep 300"),
+            "{failure}"
+        );
+    }
+
+    #[test]
+    fn lines_are_handed_on_whatever_their_bytes() {
+        let mut lines = Vec::new();
+        each_line(&b"a\r\n\xff\nlast"[..], |line| lines.push(line.to_owned())).unwrap();
+        assert_eq!(lines, ["a", "\u{fffd}", "last"]);
+        let mut seen = Vec::new();
+        let status = follow(Command::new("echo").arg("x y"), |line| seen.push(line.to_owned())).unwrap();
+        assert!(status.success());
+        assert_eq!(seen, ["x y"]);
+    }
+}

@@ -1,0 +1,44 @@
+//! What a service says about itself.
+
+use std::path::Path;
+
+use super::launch::Launch;
+use super::process::{self, Process};
+use super::state::Environment;
+use crate::failure::Result;
+
+/// A server that suites run against; one file per implementation.
+pub(crate) trait Service {
+    /// What it is called on the command line and in `#[ignore = "needs <name>: …"]`.
+    fn name(&self) -> &str;
+
+    /// The variable in which suites look for its URL. Set beforehand, it is the service.
+    fn variable(&self) -> &str;
+
+    /// Its entry in `compose.yaml`, and what suites find in their environment when that runs.
+    fn compose(&self) -> Option<Compose>;
+
+    /// Brings its packages onto this machine; called before every start, so it looks before it fetches.
+    fn install(&self, folder: &Path) -> Result<()>;
+
+    /// Starts its processes in its own folder and exports where they are reached. What was started through
+    /// `launch` before an error is stopped by the caller.
+    fn start(&self, launch: &mut Launch) -> Result<()>;
+
+    /// Asks once, in the service's own protocol; an open port is not an answer.
+    fn ready(&self, environment: &Environment) -> Result<()>;
+
+    /// Ends its processes. The default sends SIGTERM, waits, and sends SIGKILL to what is left.
+    fn stop(&self, _folder: &Path, processes: &[Process]) -> Result<()> {
+        process::end(processes)
+    }
+}
+
+/// A service of `compose.yaml`.
+#[derive(Debug, Clone)]
+pub(crate) struct Compose {
+    /// Its name there.
+    pub(crate) service: String,
+    /// Where suites reach it.
+    pub(crate) environment: Environment,
+}

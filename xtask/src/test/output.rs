@@ -1,0 +1,98 @@
+//! Reading what libtest prints.
+
+use std::collections::BTreeMap;
+
+/// The sums of a binary's result lines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) passed: u64,
+    pub(crate) failed: u64,
+    pub(crate) ignored: u64,
+}
+
+impl Counts {
+    pub(crate) fn ran(self) -> u64 {
+        self.passed + self.failed
+    }
+
+    pub(crate) fn add(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.ignored += other.ignored;
+    }
+}
+
+/// Reads `test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; finished in 0.1s`.
+pub(crate) fn result_line(line: &str) -> Option<Counts> {
+    let (_, counts) = line.strip_prefix("test result: ")?.split_once(". ")?;
+    let mut read = Counts::default();
+    for part in counts.split(';') {
+        match part.trim().split_once(' ') {
+            Some((number, "passed")) => read.passed = number.parse().ok()?,
+            Some((number, "failed")) => read.failed = number.parse().ok()?,
+            Some((number, "ignored")) => read.ignored = number.parse().ok()?,
+            _ => {}
+        }
+    }
+    Some(read)
+}
+
+/// The names in what `--list` prints, or nothing where that is not libtest's form.
+pub(crate) fn listed(stdout: &str) -> Option<Vec<String>> {
+    let names = stdout.lines().filter_map(|line| line.strip_suffix(": test"));
+    let summary = |line: &str| line.contains(" tests, ") || line.contains(" test, ");
+    stdout
+        .lines()
+        .any(summary)
+        .then(|| names.map(str::to_owned).collect())
+}
+
+/// The reasons of a run in which every test stays ignored, by test; empty where a test gives none.
+pub(crate) fn reasons(stdout: &str) -> BTreeMap<String, String> {
+    let ignored = stdout.lines().filter_map(|line| {
+        let (name, verdict) = line.strip_prefix("test ")?.split_once(" ... ")?;
+        let reason = verdict.strip_prefix("ignored")?;
+        Some((
+            name.to_owned(),
+            reason.strip_prefix(", ").unwrap_or_default().to_owned(),
+        ))
+    });
+    ignored.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Counts, listed, reasons, result_line};
+
+    #[test]
+    fn a_result_line_gives_its_counts() {
+        let line = "test result: FAILED. 12 passed; 3 failed; 4 ignored; 0 measured; 5 filtered out; finished in 0.00s";
+        assert_eq!(
+            result_line(line),
+            Some(Counts {
+                passed: 12,
+                failed: 3,
+                ignored: 4
+            })
+        );
+        assert_eq!(result_line("test a ... ok"), None);
+    }
+
+    #[test]
+    fn a_list_gives_the_names_and_a_program_that_is_not_libtest_gives_none() {
+        let list = "store::a: test\nstore::b: test\nspeed: benchmark\n\n2 tests, 1 benchmark\n";
+        assert_eq!(listed(list).unwrap(), ["store::a", "store::b"]);
+        assert_eq!(listed("0 tests, 0 benchmarks\n"), Some(vec![]));
+        assert_eq!(listed("hello\n"), None);
+    }
+
+    #[test]
+    fn reasons_are_read_per_test() {
+        let run = "\nrunning 2 tests\ntest a::b ... ignored, needs root: mounts, twice\ntest c ... ignored\n\n\
+                   test result: ok. 0 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.00s\n";
+        let reasons = reasons(run);
+        assert_eq!(reasons["a::b"], "needs root: mounts, twice");
+        assert_eq!(reasons["c"], "");
+        assert_eq!(reasons.len(), 2);
+    }
+}
