@@ -16,6 +16,7 @@ mod decision;
 pub mod digest;
 mod error;
 pub mod event;
+mod forward;
 mod id;
 mod interaction;
 pub mod limiter;
