@@ -1,1 +1,10 @@
 //! The executable specification of kaireon: conformance suites, model tests, crash and fault drivers.
+
+mod captor;
+mod fixture;
+mod macros;
+pub mod store;
+pub mod suite;
+mod world;
+
+pub use fixture::{StoreFixture, Wrapped};
