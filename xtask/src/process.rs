@@ -15,13 +15,18 @@ pub(crate) struct Captured {
     pub(crate) stderr: String,
 }
 
-/// The command as a person would type it: what is set for it, then its words.
+/// The command as a person would type it: what is set for it, except passwords, then its words.
 pub(crate) fn shown(command: &Command) -> String {
     let mut words: Vec<String> = Vec::new();
     for (name, value) in command.get_envs() {
         // Which cargo started this one is of no use to who repeats it.
         if let Some(value) = value.filter(|_| name != "CARGO") {
-            words.push(format!("{}={}", name.to_string_lossy(), quoted(value)));
+            let value = without_password(&value.to_string_lossy());
+            words.push(format!(
+                "{}={}",
+                name.to_string_lossy(),
+                quoted(OsStr::new(&value))
+            ));
         }
     }
     words.push(quoted(command.get_program()));
@@ -129,18 +134,44 @@ fn each_line(pipe: impl Read, mut line: impl FnMut(&str)) -> std::io::Result<()>
     Ok(())
 }
 
+/// Takes the password out of `scheme://user:password@host`.
+pub(crate) fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let authority = rest.split('/').next().unwrap_or_default();
+    match authority
+        .rsplit_once('@')
+        .and_then(|(user, host)| Some((user.split_once(':')?.0, host)))
+    {
+        Some((user, host)) => format!("{scheme}://{user}:***@{host}{}", &rest[authority.len()..]),
+        None => url.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::process::Command;
     use std::time::Duration;
 
-    use super::{capture, each_line, follow, run, run_within, shown, stdout_of};
+    use super::{capture, each_line, follow, run, run_within, shown, stdout_of, without_password};
 
     #[test]
     fn a_command_is_shown_so_that_it_can_be_pasted() {
         let mut command = Command::new("cargo");
         command.args(["clippy", "--", "-D warnings", ""]).env("A", "it's");
         assert_eq!(shown(&command), r"A='it'\''s' cargo clippy -- '-D warnings' ''");
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        assert_eq!(
+            without_password("postgres://app:s3cret@127.0.0.1:1/db"),
+            "postgres://app:***@127.0.0.1:1/db"
+        );
+        assert_eq!(without_password("redis://:p@ss@h"), "redis://:***@h");
+        assert_eq!(without_password("http://user@h/p"), "http://user@h/p");
+        assert_eq!(without_password("127.0.0.1:9092"), "127.0.0.1:9092");
     }
 
     #[test]

@@ -147,7 +147,7 @@ impl Control {
         let url = environment
             .as_ref()
             .and_then(|environment| environment.get(service.variable()));
-        let address = url.map_or("-".to_owned(), |url| without_password(url));
+        let address = url.map_or("-".to_owned(), |url| process::without_password(url));
         Status {
             provider: provider.to_owned(),
             state,
@@ -265,36 +265,5 @@ impl Control {
             Provider::Packages => service.stop(&folder, &state.processes)?,
         }
         State::forget(&folder)
-    }
-}
-
-/// Takes the password out of `scheme://user:password@host`.
-fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return url.to_owned();
-    };
-    let authority = rest.split('/').next().unwrap_or_default();
-    match authority
-        .rsplit_once('@')
-        .and_then(|(user, host)| Some((user.split_once(':')?.0, host)))
-    {
-        Some((user, host)) => format!("{scheme}://{user}:***@{host}{}", &rest[authority.len()..]),
-        None => url.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::without_password;
-
-    #[test]
-    fn a_password_is_not_shown() {
-        assert_eq!(
-            without_password("postgres://app:s3cret@127.0.0.1:1/db"),
-            "postgres://app:***@127.0.0.1:1/db"
-        );
-        assert_eq!(without_password("redis://:p@ss@h"), "redis://:***@h");
-        assert_eq!(without_password("http://user@h/p"), "http://user@h/p");
-        assert_eq!(without_password("127.0.0.1:9092"), "127.0.0.1:9092");
     }
 }
