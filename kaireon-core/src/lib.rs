@@ -20,13 +20,16 @@ mod forward;
 mod id;
 mod interaction;
 pub mod limiter;
+pub mod memory;
 pub mod outbox;
 mod period;
 pub mod publisher;
+pub mod relay;
 pub mod store;
-mod summary;
+pub mod summary;
 pub mod time;
 mod value;
+pub mod wire;
 
 pub use attributes::{Attributes, MAX_ATTRIBUTES_BYTES, MAX_ATTRIBUTES_DEPTH};
 pub use cache::{CacheStore, CacheStoreExt};

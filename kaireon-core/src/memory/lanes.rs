@@ -1,0 +1,209 @@
+//! The lanes of an in-memory outbox: what waits, what was moved aside, and who may touch which range.
+
+use std::collections::BTreeMap;
+
+use tokio::sync::watch;
+
+use super::place::BACKEND;
+use crate::Result;
+use crate::outbox::{
+    DeadLetter, DeadLetterId, Lane, LaneStatus, Lease, LeaseRequest, Leased, OutboxEntry, OutboxPayload,
+    Position, RANGES, lease_lost,
+};
+use crate::store::Generation;
+use crate::time::Timestamp;
+
+/// A range and a position: where an entry lies in its lane.
+pub(super) type Place = (u16, Position);
+
+/// Every lane, and the counters they share.
+pub(super) struct OutboxState {
+    lanes: BTreeMap<Lane, LaneState>,
+    last_position: u64,
+    last_token: u64,
+}
+
+/// One lane.
+#[derive(Default)]
+pub(super) struct LaneState {
+    pub(super) waiting: BTreeMap<Place, OutboxEntry>,
+    pub(super) dead: BTreeMap<Place, DeadLetter>,
+    leases: BTreeMap<u16, Held>,
+    /// Until when each owner counts, by its last request.
+    owners: BTreeMap<String, Timestamp>,
+    /// Grows when an entry is written; whoever waits watches it.
+    written: watch::Sender<u64>,
+}
+
+struct Held {
+    owner: String,
+    token: u64,
+    expires: Timestamp,
+}
+
+impl Default for OutboxState {
+    fn default() -> Self {
+        Self {
+            lanes: Lane::ALL
+                .into_iter()
+                .map(|lane| (lane, LaneState::default()))
+                .collect(),
+            last_position: 0,
+            last_token: 0,
+        }
+    }
+}
+
+impl OutboxState {
+    /// One lane.
+    pub(super) fn lane(&mut self, lane: Lane) -> &mut LaneState {
+        self.lanes.entry(lane).or_default()
+    }
+
+    /// Writes an entry behind all others and wakes who waits for it.
+    pub(super) fn push(
+        &mut self,
+        lane: Lane,
+        range: u16,
+        generation: Generation,
+        now: Timestamp,
+        payload: OutboxPayload,
+    ) {
+        self.last_position += 1;
+        let place = (range, Position(self.last_position));
+        let entry = OutboxEntry::new(lane, place, generation, now, payload);
+        let lane = self.lane(lane);
+        lane.waiting.insert(place, entry);
+        lane.written.send_modify(|written| *written += 1);
+    }
+
+    /// Removes entries and dead letters from every lane; returns how many.
+    pub(super) fn remove(&mut self, unwanted: impl Fn(&OutboxEntry) -> bool) -> u64 {
+        let mut removed = 0;
+        for lane in self.lanes.values_mut() {
+            let before = lane.waiting.len() + lane.dead.len();
+            lane.waiting.retain(|_, entry| !unwanted(entry));
+            lane.dead.retain(|_, letter| !unwanted(&letter.entry));
+            removed += before - lane.waiting.len() - lane.dead.len();
+        }
+        removed as u64
+    }
+
+    /// Wakes everybody who waits on any lane.
+    pub(super) fn wake_all(&self) {
+        for lane in self.lanes.values() {
+            lane.written.send_modify(|written| *written += 1);
+        }
+    }
+
+    /// Renews what the owner holds, gives back what is beyond the bound, takes what is free up to it.
+    pub(super) fn lease(&mut self, request: LeaseRequest, now: Timestamp) -> Leased {
+        let LeaseRequest {
+            lane: name,
+            owner,
+            ttl,
+            max_ranges,
+        } = request;
+        let ttl = chrono::TimeDelta::from_std(ttl).unwrap_or(chrono::TimeDelta::MAX);
+        let expires = now.checked_add_signed(ttl).unwrap_or(Timestamp::MAX_UTC);
+        let mut token = self.last_token;
+        let lane = self.lane(name);
+        lane.leases.retain(|_, held| now < held.expires);
+        lane.owners.retain(|_, until| now < *until);
+        lane.owners.insert(owner.clone(), expires);
+
+        let mut mine = 0;
+        lane.leases.retain(|_, held| {
+            if held.owner != owner {
+                return true;
+            }
+            mine += 1;
+            held.expires = expires;
+            mine <= max_ranges
+        });
+        let mut mine = mine.min(max_ranges);
+        for range in 0..RANGES {
+            if mine < max_ranges && !lane.leases.contains_key(&range) {
+                mine += 1;
+                token += 1;
+                let owner = owner.clone();
+                lane.leases.insert(
+                    range,
+                    Held {
+                        owner,
+                        token,
+                        expires,
+                    },
+                );
+            }
+        }
+        let leases = lane.leases_of(name, &owner);
+        let mut owners: Vec<&String> = lane.leases.values().map(|held| &held.owner).collect();
+        owners.extend(lane.owners.keys());
+        owners.sort_unstable();
+        owners.dedup();
+        let owners = u16::try_from(owners.len()).unwrap_or(u16::MAX);
+        self.last_token = token;
+        Leased::new(leases, owners)
+    }
+
+    /// Gives a lease back, if it is still held.
+    pub(super) fn release(&mut self, lease: &Lease) {
+        let leases = &mut self.lane(lease.lane).leases;
+        if leases
+            .get(&lease.range)
+            .is_some_and(|held| held.token == lease.token)
+        {
+            leases.remove(&lease.range);
+        }
+    }
+
+    /// Checks that a lease is still held.
+    ///
+    /// # Errors
+    /// `Fenced` when it expired, was given back or was taken by another.
+    pub(super) fn check(&mut self, lease: &Lease, operation: &'static str, now: Timestamp) -> Result<()> {
+        let held = self.lane(lease.lane).leases.get(&lease.range);
+        match held {
+            Some(held) if held.token == lease.token && now < held.expires => Ok(()),
+            _ => Err(lease_lost(BACKEND, operation)),
+        }
+    }
+
+    /// Puts a dead letter back behind all others; whether it was there.
+    pub(super) fn replay(&mut self, lane: Lane, id: DeadLetterId, now: Timestamp) -> bool {
+        let DeadLetterId { range, position } = id;
+        let Some(letter) = self.lane(lane).dead.remove(&(range, position)) else {
+            return false;
+        };
+        let OutboxEntry {
+            generation, payload, ..
+        } = letter.entry;
+        self.push(lane, range, generation, now, payload);
+        true
+    }
+}
+
+impl LaneState {
+    fn leases_of(&self, lane: Lane, owner: &str) -> Vec<Lease> {
+        let mine = self.leases.iter().filter(|(_, held)| held.owner == owner);
+        mine.map(|(&range, held)| Lease {
+            lane,
+            range,
+            token: held.token,
+            expires: held.expires,
+        })
+        .collect()
+    }
+
+    /// How it stands.
+    pub(super) fn status(&self) -> LaneStatus {
+        let oldest = self.waiting.values().map(|entry| entry.enqueued_at).min();
+        LaneStatus::new(self.waiting.len() as u64, oldest, self.dead.len() as u64)
+    }
+
+    /// The count of what was written, to watch.
+    pub(super) fn watch(&self) -> watch::Receiver<u64> {
+        self.written.subscribe()
+    }
+}

@@ -1,0 +1,551 @@
+//! The rules that the reference settles; what it shares with other backends is asked by the suite.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+
+use super::{MemoryOptions, MemoryPlace, MemoryStore};
+use crate::digest::MasterKey;
+use crate::outbox::{
+    DeadLetterQuery, FetchFrom, HostEvent, Lane, LaneSet, Lease, LeaseRequest, Outbox, OutboxEntry,
+    OutboxPayload, RANGES, Settlement, Verdict,
+};
+use crate::store::{
+    Accepted, BatchOutcome, Epoch, Erasure, ErasureId, FenceRequest, Generation, HistoryQuery, Origin, Purge,
+    Record, RecordBatch, Recorded, ScanCursor, ScanQuery, SummaryQuery, Tombstone, TombstoneQuery,
+};
+use crate::time::{Clock, ManualClock, Timestamp};
+use crate::{
+    CustomerId, Effect, Error, ErrorKind, Event, Interaction, InteractionBuilder, InteractionStore, TenantId,
+};
+
+fn noon() -> Timestamp {
+    "2026-04-30T12:00:00Z".parse().unwrap()
+}
+
+fn tenant() -> TenantId {
+    TenantId::new("t").unwrap()
+}
+
+fn anna() -> CustomerId {
+    CustomerId::new("anna").unwrap()
+}
+
+fn shown(key: &str) -> InteractionBuilder {
+    Interaction::builder("t", "anna")
+        .offer("shoes")
+        .creative("banner")
+        .channel("web")
+        .timestamp(noon())
+        .id(format!("id-of-{key}"))
+        .idempotency_key(key)
+}
+
+fn event(key: &str) -> Interaction {
+    shown(key).build().unwrap()
+}
+
+fn at(generation: u32, value: Interaction) -> Accepted<Interaction> {
+    let generation = Generation(generation);
+    Accepted { value, generation }
+}
+
+/// A store under a clock that stands still, and that clock.
+fn store() -> (MemoryStore, ManualClock) {
+    let clock = ManualClock::at(noon());
+    let options = MemoryOptions::default().with_clock(clock.clone());
+    (MemoryPlace::new(options).open(), clock)
+}
+
+fn erasure(id: &str) -> Erasure {
+    Erasure {
+        tenant: tenant(),
+        customer: anna(),
+        id: ErasureId::new(id).unwrap(),
+    }
+}
+
+async fn replicate(store: &MemoryStore, record: Accepted<Interaction>) -> Result<Recorded, Error> {
+    let outcome = store.record_events(RecordBatch::accepted(Origin::Replicated, [record]));
+    only(outcome.await.unwrap())
+}
+
+fn only<T>(outcome: BatchOutcome<T>) -> Result<T, Error> {
+    let mut results = outcome.into_results();
+    assert_eq!(results.len(), 1);
+    results.remove(0)
+}
+
+async fn rows(store: &MemoryStore) -> Vec<Interaction> {
+    let page = store.history(HistoryQuery::new(tenant(), anna())).await.unwrap();
+    assert!(page.next.is_none());
+    page.items
+}
+
+/// How many impressions of all time the summaries of the channel tell.
+async fn counted(store: &MemoryStore) -> u64 {
+    let query = SummaryQuery::new(tenant(), anna());
+    let summaries = store.get_summaries(query).await.unwrap();
+    summaries
+        .iter()
+        .filter(|summary| summary.period == crate::Period::ALL_TIME)
+        .filter(|summary| summary.dimension == crate::Dimension::Channel)
+        .map(|summary| summary.stats.impressions)
+        .sum()
+}
+
+#[tokio::test]
+async fn a_retry_under_another_id_and_timestamp_is_the_first() {
+    let (store, _) = store();
+    let first = store.record_event(event("a")).await.unwrap();
+    let again = shown("a").id("other").timestamp(noon() - TimeDelta::days(40));
+    let again = store.record_event(again.build().unwrap()).await.unwrap();
+    assert_eq!(again, Recorded::Duplicate(first.id().clone()));
+    assert_eq!((rows(&store).await.len(), counted(&store).await), (1, 1));
+}
+
+#[tokio::test]
+async fn one_id_and_timestamp_under_two_keys_are_two_rows_and_pages_skip_neither() {
+    let (store, _) = store();
+    for key in ["a", "b", "c", "d"] {
+        store
+            .record_event(shown(key).id("same").build().unwrap())
+            .await
+            .unwrap();
+    }
+    let mut query = HistoryQuery::new(tenant(), anna());
+    query.limit = 1;
+    let mut keys = Vec::new();
+    loop {
+        let page = store.history(query.clone()).await.unwrap();
+        keys.extend(page.items.iter().map(|row| row.idempotency_key.to_string()));
+        match page.next {
+            // A cursor goes round as text.
+            Some(cursor) => query.cursor = Some(cursor.to_string().parse().unwrap()),
+            None => break,
+        }
+    }
+    assert_eq!(keys.len(), 4);
+    keys.sort();
+    assert_eq!(keys, ["a", "b", "c", "d"]);
+}
+
+#[tokio::test]
+async fn only_records_of_another_store_carry_a_generation() {
+    let (store, _) = store();
+    let batch = |origin, generation| RecordBatch {
+        records: vec![Record {
+            value: event("a"),
+            generation,
+        }],
+        origin,
+        epoch: Epoch::ZERO,
+    };
+    for wrong in [
+        batch(Origin::Live, Some(Generation::ZERO)),
+        batch(Origin::Replicated, None),
+        batch(Origin::Backfill, None),
+    ] {
+        let error = only(store.record_events(wrong).await.unwrap()).unwrap_err();
+        assert_eq!(error.field(), Some("generation"));
+    }
+    assert_eq!(rows(&store).await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_record_of_a_higher_generation_takes_the_lower_ones_away() {
+    let (store, _) = store();
+    store.record_event(event("before")).await.unwrap();
+    assert!(replicate(&store, at(1, event("after"))).await.unwrap().is_new());
+    let left = rows(&store).await;
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0].idempotency_key.as_str(), "after");
+    assert_eq!(counted(&store).await, 1);
+    let refused = replicate(&store, at(0, event("late"))).await.unwrap_err();
+    assert_eq!(
+        (refused.kind(), refused.effect()),
+        (ErrorKind::Erased, Effect::NotApplied)
+    );
+    assert!(!refused.is_transient());
+    // The tombstone that it ran ahead of changes nothing any more.
+    let page = store.tombstones(TombstoneQuery::new(tenant())).await.unwrap();
+    store.install_tombstones(&tenant(), page.items).await.unwrap();
+    assert_eq!(rows(&store).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_known_key_is_a_duplicate_also_under_an_erased_generation() {
+    let (store, _) = store();
+    store.record_event(event("a")).await.unwrap();
+    store.erase_customer(erasure("1")).await.unwrap();
+    assert!(!store.record_event(event("a")).await.unwrap().is_new());
+    assert!(!replicate(&store, at(0, event("a"))).await.unwrap().is_new());
+    assert!(!replicate(&store, at(5, event("a"))).await.unwrap().is_new());
+    assert_eq!((rows(&store).await.len(), counted(&store).await), (0, 0));
+    // A duplicate raises nothing.
+    let page = store.tombstones(TombstoneQuery::new(tenant())).await.unwrap();
+    assert_eq!(page.items[0].generation, Generation(1));
+}
+
+#[tokio::test]
+async fn before_the_watermark_a_live_record_is_refused_and_a_replicated_one_counts_without_a_row() {
+    let (store, _) = store();
+    let before = noon() + TimeDelta::milliseconds(1);
+    let purge = |before| Purge {
+        tenant: tenant(),
+        before,
+    };
+    let receipt = store.purge_before(purge(before)).await.unwrap();
+    assert_eq!(receipt.watermark, before);
+    let error = store.record_event(event("live")).await.unwrap_err();
+    assert_eq!(error.field(), Some("timestamp"));
+    assert!(replicate(&store, at(0, event("copied"))).await.unwrap().is_new());
+    assert!(!replicate(&store, at(0, event("copied"))).await.unwrap().is_new());
+    assert_eq!((rows(&store).await.len(), counted(&store).await), (0, 1));
+    // A watermark does not move back.
+    assert_eq!(store.purge_before(purge(noon())).await.unwrap().watermark, before);
+}
+
+#[tokio::test]
+async fn dedupe_records_outlive_the_horizon_with_their_row_and_the_row_within_the_horizon() {
+    let (store, clock) = store();
+    let purge = |before| {
+        store.purge_before(Purge {
+            tenant: tenant(),
+            before,
+        })
+    };
+    store.record_event(event("old")).await.unwrap();
+    clock.advance(TimeDelta::days(31));
+    let new = shown("new").timestamp(clock.now()).build().unwrap();
+    store.record_event(new.clone()).await.unwrap();
+    purge(noon()).await.unwrap();
+    assert!(
+        !store.record_event(event("old")).await.unwrap().is_new(),
+        "its row is there"
+    );
+    purge(clock.now() + TimeDelta::milliseconds(1)).await.unwrap();
+    assert!(
+        !store.record_event(new).await.unwrap().is_new(),
+        "it arrived today"
+    );
+    // Forgotten: so what is wrong with it now is its timestamp.
+    let error = store.record_event(event("old")).await.unwrap_err();
+    assert_eq!(error.field(), Some("timestamp"));
+}
+
+#[tokio::test]
+async fn a_receipt_is_repeated_for_its_id_and_another_id_erases_again() {
+    let place = MemoryPlace::new(MemoryOptions::default().with_lanes(LaneSet::of(&Lane::ALL)));
+    let store = place.open();
+    store.record_event(event("a")).await.unwrap();
+    store.record_event(event("b")).await.unwrap();
+    let first = store.erase_customer(erasure("1")).await.unwrap();
+    let counts: Vec<_> = first
+        .deleted
+        .iter()
+        .map(|(place, count)| (place.as_str(), *count))
+        .collect();
+    assert_eq!(
+        counts,
+        [("decisions", 0), ("history", 2), ("outbox", 6), ("summaries", 12)]
+    );
+    store.record_event(event("c")).await.unwrap();
+    assert_eq!(store.erase_customer(erasure("1")).await.unwrap(), first);
+    assert_eq!(rows(&store).await.len(), 1);
+    let second = store.erase_customer(erasure("2")).await.unwrap();
+    assert_eq!((second.generation, second.deleted["history"]), (Generation(2), 1));
+}
+
+#[tokio::test]
+async fn tombstones_move_to_a_store_with_the_same_master_key() {
+    let options = || MemoryOptions::default().with_master_key(MasterKey::new([7; 32]));
+    let (from, to) = (
+        MemoryStore::with_options(options()),
+        MemoryStore::with_options(options()),
+    );
+    to.record_event(event("a")).await.unwrap();
+    from.erase_customer(erasure("1")).await.unwrap();
+    let page = from.tombstones(TombstoneQuery::new(tenant())).await.unwrap();
+    to.install_tombstones(&tenant(), page.items.clone())
+        .await
+        .unwrap();
+    assert_eq!(rows(&to).await.len(), 0);
+    // Never lowered.
+    let lower = Tombstone {
+        generation: Generation::ZERO,
+        ..page.items[0].clone()
+    };
+    to.install_tombstones(&tenant(), vec![lower]).await.unwrap();
+    assert_eq!(to.tombstones(TombstoneQuery::new(tenant())).await.unwrap(), page);
+}
+
+#[tokio::test]
+async fn a_fence_refuses_older_epochs_inside_and_names_the_lanes() {
+    let (store, _) = store();
+    let raise = |epoch, lanes| {
+        store.raise_fence(FenceRequest {
+            tenant: tenant(),
+            epoch: Epoch(epoch),
+            lanes,
+        })
+    };
+    let first = raise(3, Some(LaneSet::of(&[Lane::Replicate]))).await.unwrap();
+    let error = store.record_event(event("a")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Fenced);
+    assert!(error.is_transient() && error.effect() == Effect::NotApplied);
+    assert_eq!(raise(2, None).await.unwrap_err().kind(), ErrorKind::Fenced);
+    let live = RecordBatch::live([event("a")]).with_epoch(Epoch(3));
+    only(store.record_events(live).await.unwrap()).unwrap();
+    let outbox = store.outbox().unwrap();
+    assert_eq!(outbox.status(Lane::Replicate).await.unwrap().backlog, 1);
+    assert_eq!(outbox.status(Lane::Publish).await.unwrap().backlog, 0);
+    let second = raise(3, Some(LaneSet::NONE)).await.unwrap();
+    assert_eq!(second.lanes, LaneSet::NONE);
+    assert_eq!(second.incarnation, first.incarnation);
+    assert!(second.sequence > first.sequence);
+    assert_eq!(
+        raise(4, None).await.unwrap().lanes,
+        LaneSet::NONE,
+        "none given leaves them"
+    );
+}
+
+#[tokio::test]
+async fn scans_return_everything_once_and_refuse_foreign_cursors() {
+    let (store, _) = store();
+    for customer in ["anna", "bert", "carl"] {
+        for key in 0..3 {
+            let event = Interaction::builder("t", customer)
+                .offer("o")
+                .creative("k")
+                .channel("web")
+                .id(format!("{key}"))
+                .idempotency_key(format!("{customer}-{key}"));
+            store
+                .record_event(event.timestamp(noon()).build().unwrap())
+                .await
+                .unwrap();
+        }
+    }
+    let mut query = ScanQuery::new(tenant());
+    query.limit = 2;
+    let mut keys = std::collections::BTreeSet::new();
+    let mut pages = 0;
+    loop {
+        let page = store.scan(query.clone()).await.unwrap();
+        pages += 1;
+        for row in page.items {
+            assert!(keys.insert(row.value.idempotency_key.to_string()));
+        }
+        query.cursor = page.next;
+        if query.cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!((keys.len(), pages), (9, 5));
+    query.cursor = Some(ScanCursor::new("d.r1"));
+    assert_eq!(store.scan(query).await.unwrap_err().field(), Some("cursor"));
+}
+
+#[tokio::test]
+async fn a_place_outlives_its_handles_and_a_disconnected_one_stays_away() {
+    let place = MemoryPlace::default();
+    let store = place.open();
+    assert!(store.capabilities().persistent && !MemoryStore::new().capabilities().persistent);
+    store.record_event(event("a")).await.unwrap();
+    let (clone, outbox) = (store.clone(), store.outbox().unwrap());
+    store.disconnect().await.unwrap();
+    store.disconnect().await.unwrap();
+    for error in [
+        clone.record_event(event("b")).await.unwrap_err(),
+        outbox.status(Lane::Publish).await.unwrap_err(),
+    ] {
+        assert_eq!(
+            (error.kind(), error.effect()),
+            (ErrorKind::Unavailable, Effect::NotApplied)
+        );
+        assert!(!error.is_transient());
+        assert_eq!(error.backend(), "memory");
+    }
+    assert_eq!(rows(&place.open()).await.len(), 1);
+    assert_eq!(rows(&store.open_again()).await.len(), 1);
+}
+
+mod outbox {
+    use super::*;
+
+    const TTL: Duration = Duration::from_secs(10);
+
+    async fn lease(outbox: &dyn Outbox, owner: &str, max_ranges: u16) -> (Vec<Lease>, u16) {
+        let request = LeaseRequest {
+            lane: Lane::Publish,
+            owner: owner.to_owned(),
+            ttl: TTL,
+            max_ranges,
+        };
+        let leased = outbox.lease(request).await.unwrap();
+        (leased.leases, leased.owners)
+    }
+
+    async fn fetch(outbox: &dyn Outbox, leases: &[Lease]) -> Result<Vec<OutboxEntry>, Error> {
+        let from = |lease: &Lease| FetchFrom {
+            lease: lease.clone(),
+            after: None,
+        };
+        outbox.fetch(leases.iter().map(from).collect(), 100).await
+    }
+
+    fn verdict(entry: &OutboxEntry, verdict: Verdict) -> Settlement {
+        Settlement {
+            range: entry.range,
+            position: entry.position,
+            verdict,
+        }
+    }
+
+    /// A store that publishes, with two events of one customer waiting.
+    async fn publishing() -> (MemoryStore, ManualClock) {
+        let clock = ManualClock::at(noon());
+        let options = MemoryOptions::default().with_clock(clock.clone());
+        let store = MemoryPlace::new(options.with_lanes(LaneSet::of(&[Lane::Publish]))).open();
+        store.record_event(event("a")).await.unwrap();
+        store.record_event(event("b")).await.unwrap();
+        (store, clock)
+    }
+
+    #[tokio::test]
+    async fn ranges_are_shared_renewed_given_back_and_taken_over_with_higher_tokens() {
+        let (store, clock) = publishing().await;
+        let outbox = store.outbox().unwrap();
+        let (all, owners) = lease(&*outbox, "one", u16::MAX).await;
+        assert_eq!((all.len(), owners), (usize::from(RANGES), 1));
+        let (none, owners) = lease(&*outbox, "two", 32).await;
+        assert_eq!((none.len(), owners), (0, 2));
+        let (half, _) = lease(&*outbox, "one", 32).await;
+        assert!(
+            half.iter()
+                .all(|lease| all.iter().any(|first| first.token == lease.token))
+        );
+        let (other, _) = lease(&*outbox, "two", 32).await;
+        assert_eq!((half.len(), other.len()), (32, 32));
+        assert!(
+            other
+                .iter()
+                .all(|lease| all.iter().all(|first| first.token < lease.token))
+        );
+        // What was given back is fenced, what was kept is not.
+        assert_eq!(fetch(&*outbox, &all).await.unwrap_err().kind(), ErrorKind::Fenced);
+        assert!(fetch(&*outbox, &half).await.is_ok());
+        clock.advance(TimeDelta::seconds(10));
+        assert_eq!(
+            fetch(&*outbox, &half).await.unwrap_err().kind(),
+            ErrorKind::Fenced
+        );
+        let (renewed, owners) = lease(&*outbox, "one", 32).await;
+        assert_eq!((renewed.len(), owners), (32, 1));
+        assert!(
+            fetch(&*outbox, &half).await.is_err(),
+            "an expired lease does not come back"
+        );
+    }
+
+    #[tokio::test]
+    async fn entries_come_in_order_and_are_settled_all_or_none() {
+        let (store, _) = publishing().await;
+        let outbox = store.outbox().unwrap();
+        let (leases, _) = lease(&*outbox, "one", RANGES).await;
+        let entries = fetch(&*outbox, &leases).await.unwrap();
+        let ids: Vec<&str> = entries
+            .iter()
+            .filter_map(|entry| match &entry.payload {
+                OutboxPayload::Interaction(interaction) => Some(interaction.id.as_str()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(ids, ["id-of-a", "id-of-b"]);
+        let delivered = || vec![verdict(&entries[0], Verdict::Delivered)];
+        let mut lost = leases.clone();
+        lost.iter_mut().for_each(|lease| lease.token += 1_000);
+        for wrong in [&lost[..], &[]] {
+            let error = outbox.settle(wrong, delivered()).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Fenced);
+        }
+        assert_eq!(outbox.status(Lane::Publish).await.unwrap().backlog, 2);
+        outbox.settle(&leases, delivered()).await.unwrap();
+        outbox.settle(&leases, delivered()).await.unwrap();
+        let after = FetchFrom {
+            lease: leases[usize::from(entries[1].range)].clone(),
+            after: Some(entries[1].position),
+        };
+        assert!(outbox.fetch(vec![after], 10).await.unwrap().is_empty());
+        assert_eq!(fetch(&*outbox, &leases).await.unwrap(), entries[1..]);
+    }
+
+    #[tokio::test]
+    async fn what_is_poisoned_is_listed_counted_replayed_and_erased() {
+        let (store, _) = publishing().await;
+        let outbox = store.outbox().unwrap();
+        let (leases, _) = lease(&*outbox, "one", RANGES).await;
+        let entries = fetch(&*outbox, &leases).await.unwrap();
+        let poisoned = |entry| verdict(entry, Verdict::Poisoned("too large".to_owned()));
+        let settlements = entries.iter().map(poisoned).collect();
+        outbox.settle(&leases, settlements).await.unwrap();
+        let status = outbox.status(Lane::Publish).await.unwrap();
+        assert_eq!(
+            (status.backlog, status.dead_letters, status.is_empty()),
+            (0, 2, false)
+        );
+        let mut query = DeadLetterQuery::new(Lane::Publish);
+        query.limit = 1;
+        let first = outbox.dead_letters(query.clone()).await.unwrap();
+        assert_eq!(first.items[0].reason, "too large");
+        query.cursor = first.next;
+        let second = outbox.dead_letters(query).await.unwrap();
+        assert_eq!((second.items.len(), second.next), (1, None));
+        let id = first.next.unwrap();
+        assert_eq!(outbox.replay(Lane::Publish, vec![id, id]).await.unwrap(), 1);
+        let back = fetch(&*outbox, &leases).await.unwrap();
+        assert!(back[0].position > entries[1].position);
+        let receipt = store.erase_customer(erasure("1")).await.unwrap();
+        assert_eq!(receipt.deleted["outbox"], 2);
+        assert!(outbox.status(Lane::Publish).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_hosts_own_events_are_written_whatever_lanes_are_in_force() {
+        let (store, _) = store();
+        let outbox = store.outbox().unwrap();
+        let own = |customer: Option<CustomerId>| HostEvent {
+            tenant: tenant(),
+            customer,
+            event: Event::new("model.updated.v1", &7).unwrap(),
+        };
+        store.erase_customer(erasure("1")).await.unwrap();
+        outbox.append(vec![own(Some(anna())), own(None)]).await.unwrap();
+        let (leases, _) = lease(&*outbox, "one", RANGES).await;
+        let entries = fetch(&*outbox, &leases).await.unwrap();
+        let generations: Vec<u32> = entries.iter().map(|entry| entry.generation.0).collect();
+        assert_eq!(generations, [1, 0]);
+        store.erase_customer(erasure("2")).await.unwrap();
+        assert_eq!(outbox.status(Lane::Publish).await.unwrap().backlog, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_ends_with_a_write_a_disconnect_or_its_time() {
+        let (store, _) = publishing().await;
+        let outbox = store.outbox().unwrap();
+        let hour = Duration::from_secs(3_600);
+        let seen = outbox.wait(Lane::Publish, 0, hour).await.unwrap();
+        assert_ne!(seen, 0, "something was written before");
+        assert_eq!(outbox.wait(Lane::Publish, seen, hour).await.unwrap(), seen);
+        let begun = tokio::time::Instant::now();
+        let write = store.record_event(event("c"));
+        let (woken, written) = tokio::join!(outbox.wait(Lane::Publish, seen, hour), write);
+        assert!(woken.unwrap() != seen && written.unwrap().is_new());
+        let waits = outbox.wait(Lane::Archive, 0, hour);
+        let (woken, _) = tokio::join!(waits, store.disconnect());
+        assert_eq!(woken.unwrap_err().kind(), ErrorKind::Unavailable);
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+    }
+}
