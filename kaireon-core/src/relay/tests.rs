@@ -1,0 +1,263 @@
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+
+use super::*;
+use crate::memory::MemoryStore;
+use crate::outbox::{DeadLetterQuery, LaneSet, OutboxEntry, OutboxPayload};
+use crate::{Interaction, InteractionStore};
+
+type Answer = Box<dyn Fn(&Interaction, usize) -> Delivered + Send + Sync>;
+
+/// Notes what was delivered, in order, and answers as told; the number says how often an entry was tried before.
+struct Notes {
+    seen: Mutex<Vec<(String, String)>>,
+    tried: Mutex<HashMap<String, usize>>,
+    answer: Answer,
+}
+
+#[derive(Clone)]
+struct Recorder(Arc<Notes>);
+
+impl Recorder {
+    fn new(answer: impl Fn(&Interaction, usize) -> Delivered + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Notes {
+            seen: Mutex::default(),
+            tried: Mutex::default(),
+            answer: Box::new(answer),
+        }))
+    }
+
+    fn seen(&self) -> Vec<(String, String)> {
+        self.0.seen.lock().clone()
+    }
+
+    /// The offers that a customer's events carried, first deliveries only.
+    fn order_of(&self, customer: &str) -> Vec<String> {
+        let mut first = HashSet::new();
+        let of_customer = self
+            .seen()
+            .into_iter()
+            .filter(|(seen, _)| seen == customer)
+            .map(|(_, offer)| offer);
+        of_customer.filter(|offer| first.insert(offer.clone())).collect()
+    }
+}
+
+#[async_trait]
+impl LaneSink for Recorder {
+    async fn deliver(&self, entries: &[OutboxEntry]) -> Vec<Delivered> {
+        let mut failed = HashSet::new();
+        let mut outcomes = Vec::new();
+        for entry in entries {
+            let OutboxPayload::Interaction(interaction) = &entry.payload else {
+                panic!("only interactions here")
+            };
+            let customer = interaction.customer.as_str().to_owned();
+            if failed.contains(&customer) {
+                outcomes.push(Delivered::NotAttempted);
+                continue;
+            }
+            let tries = {
+                let mut tried = self.0.tried.lock();
+                let tries = tried.entry(interaction.id.to_string()).or_default();
+                *tries += 1;
+                *tries - 1
+            };
+            let outcome = (self.0.answer)(interaction, tries);
+            match outcome {
+                Delivered::Done => self.0.seen.lock().push((customer, interaction.offer.to_string())),
+                Delivered::Failed(_) => drop(failed.insert(customer)),
+                _ => {}
+            }
+            outcomes.push(outcome);
+        }
+        outcomes
+    }
+}
+
+async fn record(store: &MemoryStore, customer: &str, offer: &str) {
+    let event = Interaction::builder("t", customer)
+        .offer(offer)
+        .creative("k")
+        .channel("web")
+        .build()
+        .unwrap();
+    store.record_event(event).await.unwrap();
+}
+
+async fn store_with_lane() -> (MemoryStore, Arc<dyn Outbox>) {
+    let store = MemoryStore::new();
+    let outbox = store.outbox().unwrap();
+    outbox.set_lanes(LaneSet::of(&[Lane::Publish])).await.unwrap();
+    (store, outbox)
+}
+
+const LONG: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn entries_arrive_in_commit_order_per_customer_and_are_settled() {
+    let (store, outbox) = store_with_lane().await;
+    for round in 0..20 {
+        for customer in ["a", "b", "c"] {
+            record(&store, customer, &format!("o{round:02}")).await;
+        }
+    }
+    let recorder = Recorder::new(|_, _| Delivered::Done);
+    let config = RelayConfig {
+        max_entries: 7,
+        ..RelayConfig::new(Lane::Publish)
+    };
+    let relay = Relay::spawn(Arc::clone(&outbox), recorder.clone(), config);
+    relay.drain(LONG).await.unwrap();
+    let expected: Vec<String> = (0..20).map(|round| format!("o{round:02}")).collect();
+    for customer in ["a", "b", "c"] {
+        assert_eq!(recorder.order_of(customer), expected);
+    }
+    assert_eq!(relay.stats().delivered, 60);
+    assert!(outbox.status(Lane::Publish).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn poison_is_moved_aside_and_those_behind_it_go_on() {
+    let (store, outbox) = store_with_lane().await;
+    for offer in ["o1", "poison", "o2"] {
+        record(&store, "a", offer).await;
+    }
+    let recorder = Recorder::new(|interaction, _| match interaction.offer.as_str() {
+        "poison" => Delivered::from_error(Error::invalid("event", "is too large")),
+        _ => Delivered::Done,
+    });
+    let relay = Relay::spawn(
+        Arc::clone(&outbox),
+        recorder.clone(),
+        RelayConfig::new(Lane::Publish),
+    );
+    relay.drain(LONG).await.unwrap();
+    assert_eq!(recorder.order_of("a"), ["o1", "o2"]);
+    let query = DeadLetterQuery {
+        lane: Lane::Publish,
+        limit: 10,
+        cursor: None,
+    };
+    let dead = outbox.dead_letters(query).await.unwrap().items;
+    assert_eq!(dead.len(), 1);
+    assert!(dead[0].reason.contains("too large"));
+    assert_eq!(relay.stats().poisoned, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_passing_failure_keeps_the_order_and_holds_up_nobody_else() {
+    let (store, outbox) = store_with_lane().await;
+    for customer in 0..8 {
+        for offer in ["o1", "o2", "o3"] {
+            record(&store, &format!("c{customer}"), offer).await;
+        }
+    }
+    let recorder = Recorder::new(|interaction, tries| {
+        let fails = interaction.customer.as_str() == "c3" && interaction.offer.as_str() == "o2" && tries < 5;
+        if fails {
+            Delivered::from_error(Error::new(ErrorKind::Unavailable, "away"))
+        } else {
+            Delivered::Done
+        }
+    });
+    let relay = Relay::spawn(outbox, recorder.clone(), RelayConfig::new(Lane::Publish));
+    relay.drain(LONG).await.unwrap();
+    for customer in 0..8 {
+        assert_eq!(recorder.order_of(&format!("c{customer}")), ["o1", "o2", "o3"]);
+    }
+    let seen = recorder.seen();
+    let last_of_others = seen.iter().rposition(|(customer, _)| customer != "c3").unwrap();
+    let retried = seen
+        .iter()
+        .position(|(customer, offer)| customer == "c3" && offer == "o2")
+        .unwrap();
+    assert!(
+        retried > last_of_others,
+        "the others waited for the failing customer"
+    );
+    assert_eq!(relay.stats().failed, 5);
+}
+
+#[tokio::test]
+async fn an_entry_written_while_the_relay_waits_wakes_it() {
+    let (store, outbox) = store_with_lane().await;
+    let recorder = Recorder::new(|_, _| Delivered::Done);
+    let config = RelayConfig {
+        max_idle: Duration::from_secs(3_600),
+        ..RelayConfig::new(Lane::Publish)
+    };
+    let config = RelayConfig {
+        lease_ttl: Duration::from_secs(36_000),
+        ..config
+    };
+    let relay = Relay::spawn(outbox, recorder.clone(), config);
+    for round in 0..50 {
+        record(&store, "a", &format!("o{round}")).await;
+        // Only a wake-up can end the hour's wait.
+        tokio::time::timeout(LONG, async {
+            while recorder.seen().len() <= round {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await
+        .unwrap();
+    }
+    relay.stop(LONG).await.unwrap();
+}
+
+#[tokio::test]
+async fn two_relays_share_a_lane_and_one_takes_over_from_a_dead_one() {
+    let (store, outbox) = store_with_lane().await;
+    let recorder = Recorder::new(|_, _| Delivered::Done);
+    let config = || RelayConfig {
+        lease_ttl: Duration::from_millis(300),
+        ..RelayConfig::new(Lane::Publish)
+    };
+    let first = Relay::spawn(Arc::clone(&outbox), recorder.clone(), config());
+    let second = Relay::spawn(Arc::clone(&outbox), recorder.clone(), config());
+    for customer in 0..200 {
+        record(&store, &format!("c{customer}"), "o1").await;
+    }
+    tokio::time::timeout(LONG, async {
+        while first.stats().delivered == 0 || second.stats().delivered == 0 || recorder.seen().len() < 200 {
+            record(&store, "late", "o").await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .unwrap_or_else(|_| panic!("first {:?}, second {:?}", first.stats(), second.stats()));
+    // Dropped, not stopped: its leases are not given back.
+    drop(first);
+    for customer in 0..200 {
+        record(&store, &format!("c{customer}"), "o2").await;
+    }
+    tokio::time::timeout(LONG, async {
+        while !outbox.status(Lane::Publish).await.unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await
+    .unwrap();
+    for customer in 0..200 {
+        assert_eq!(recorder.order_of(&format!("c{customer}")), ["o1", "o2"]);
+    }
+    second.drain(LONG).await.unwrap();
+}
+
+#[tokio::test]
+async fn draining_past_its_deadline_is_a_timeout_and_leaves_the_entries() {
+    let (store, outbox) = store_with_lane().await;
+    record(&store, "a", "o1").await;
+    let recorder = Recorder::new(|_, _| Delivered::Failed(Error::new(ErrorKind::Unavailable, "away")));
+    let relay = Relay::spawn(Arc::clone(&outbox), recorder, RelayConfig::new(Lane::Publish));
+    let error = relay.drain(Duration::from_millis(100)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert_eq!(outbox.status(Lane::Publish).await.unwrap().backlog, 1);
+    // A second call finds nothing to do.
+    relay.drain(LONG).await.unwrap();
+}
