@@ -45,9 +45,18 @@ fn quoted(word: &OsStr) -> String {
 }
 
 fn announce(command: &Command) {
-    println!("$ {}", shown(command));
+    println!("$ {}", cut(shown(command)));
     // A child writes past this process's buffer; what was said first is to be seen first.
     let _ = std::io::stdout().flush();
+}
+
+/// The hundreds of names that one test binary may be asked for are printed by it again.
+fn cut(shown: String) -> String {
+    const MOST: usize = 800;
+    if shown.chars().count() <= MOST {
+        return shown;
+    }
+    shown.chars().take(MOST).chain(" …".chars()).collect()
 }
 
 fn ended_well(command: &Command, status: ExitStatus) -> Result<()> {

@@ -17,7 +17,7 @@ pub(crate) struct Workspace {
 }
 
 /// A member.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Package {
     pub(crate) id: String,
     pub(crate) name: String,
@@ -25,6 +25,8 @@ pub(crate) struct Package {
     pub(crate) folder: PathBuf,
     pub(crate) published: bool,
     pub(crate) features: Vec<String>,
+    /// Its normal dependencies on other members.
+    pub(crate) depends_on: Vec<String>,
     pub(crate) targets: Vec<Target>,
 }
 
@@ -96,6 +98,12 @@ impl Package {
                 kind: kind.to_owned(),
             })
         });
+        let normal = list(package, "dependencies")
+            .iter()
+            .filter(|dependency| dependency["kind"].is_null());
+        let of_ours = normal
+            .filter(|d| !d["path"].is_null())
+            .filter_map(|d| d["name"].as_str());
         Ok(Self {
             id: text(package, "id")?,
             name: text(package, "name")?,
@@ -110,6 +118,7 @@ impl Package {
                 .as_object()
                 .map(|features| features.keys().cloned().collect())
                 .unwrap_or_default(),
+            depends_on: of_ours.map(str::to_owned).collect(),
             targets: targets.collect::<Result<_>>()?,
         })
     }
@@ -144,6 +153,8 @@ mod tests {
             r#"{"workspace_root": "/w", "target_directory": "/t", "packages": [
                 {"id": "b", "name": "b", "version": "0.1.0", "manifest_path": "/w/b/Cargo.toml",
                  "publish": [], "features": {"x": []},
+                 "dependencies": [{"name": "a", "kind": null, "path": "/w/a"}, {"name": "serde", "kind": null},
+                                  {"name": "t", "kind": "dev", "path": "/w/t"}],
                  "targets": [{"name": "demo", "kind": ["example"]}, {"name": "b", "kind": ["lib"]}]},
                 {"id": "a", "name": "a", "version": "0.1.0", "manifest_path": "/w/a/Cargo.toml",
                  "publish": null, "features": {}, "targets": []}]}"#,
@@ -159,6 +170,7 @@ mod tests {
         let b = workspace.package("b").unwrap();
         assert_eq!(b.targets_of("example").collect::<Vec<_>>(), ["demo"]);
         assert_eq!(b.features, ["x"]);
+        assert_eq!(b.depends_on, ["a"]);
         assert!(workspace.package("c").is_err());
     }
 }

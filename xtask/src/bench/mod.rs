@@ -153,14 +153,10 @@ mod tests {
 
     #[test]
     fn the_backends_of_the_figures_asked_for_are_compiled_in() {
+        let features = ["default", "embedded", "kafka"].map(str::to_owned).into();
         let package = Package {
-            id: String::new(),
-            name: String::new(),
-            version: String::new(),
-            folder: "/".into(),
-            published: false,
-            features: ["default", "embedded", "kafka"].map(str::to_owned).into(),
-            targets: Vec::new(),
+            features,
+            ..Package::default()
         };
         assert_eq!(features(&package, &[]), ["embedded", "kafka"]);
         assert_eq!(

@@ -146,13 +146,9 @@ mod tests {
             kind: "bin".to_owned(),
         };
         let package = Package {
-            id: String::new(),
             name: "kaireon".to_owned(),
-            version: String::new(),
-            folder: "/".into(),
-            published: true,
-            features: Vec::new(),
             targets: vec![target],
+            ..Package::default()
         };
         let workspace = Workspace {
             root: "/".into(),

@@ -23,7 +23,7 @@ pub(crate) struct Control {
     /// Reads a variable of the environment.
     pub(crate) variable: fn(&str) -> Option<String>,
     /// The program that answers to `compose` and `info`.
-    pub(crate) docker: &'static str,
+    pub(crate) docker: PathBuf,
     /// How long a started service may take until it answers.
     pub(crate) patience: Duration,
 }
@@ -71,7 +71,7 @@ impl Control {
             root: workspace.root.clone(),
             folder: workspace.target.join("services"),
             variable: |name| std::env::var(name).ok().filter(|value| !value.is_empty()),
-            docker: "docker",
+            docker: PathBuf::from("docker"),
             // Two cores under a build are slow; a broken start shows in its log long before.
             patience: Duration::from_secs(120),
         }
@@ -179,7 +179,7 @@ impl Control {
     }
 
     fn docker<const N: usize>(&self, words: [&str; N]) -> Command {
-        let mut docker = Command::new(self.docker);
+        let mut docker = Command::new(&self.docker);
         docker.current_dir(&self.root).args(words);
         docker
     }

@@ -91,7 +91,7 @@ fn control(scratch: &Scratch) -> Control {
         root: scratch.path().to_owned(),
         folder: scratch.path().join("services"),
         variable: |_| None,
-        docker: "/no/such/docker",
+        docker: "/no/such/docker".into(),
         patience: Duration::from_secs(20),
     }
 }
@@ -212,7 +212,7 @@ fn a_container_engine_that_answers_is_used_and_one_that_fails_is_passed_over() {
     std::fs::write(scratch.path().join("compose.yaml"), "services: {}\n").unwrap();
 
     // An engine that says yes to everything, then one that cannot start the entry.
-    control.docker = "true";
+    control.docker = "true".into();
     let up = control.up(&compose()).unwrap();
     assert!(matches!(&up, Up::Started(state) if state.provider == Provider::Compose));
     assert_eq!(up.exports().count(), 1);
@@ -225,12 +225,12 @@ fn a_container_engine_that_answers_is_used_and_one_that_fails_is_passed_over() {
     control.down(&compose()).unwrap();
 }
 
-fn one_that_cannot_start(folder: &Path) -> &'static str {
+fn one_that_cannot_start(folder: &Path) -> PathBuf {
     use std::os::unix::fs::PermissionsExt;
-    let path: PathBuf = folder.join("docker");
+    let path = folder.join("docker");
     std::fs::write(&path, "#!/bin/sh\n[ \"$2\" != up ]\n").unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    Box::leak(path.display().to_string().into_boxed_str())
+    path
 }
 
 #[test]

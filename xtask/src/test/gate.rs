@@ -59,7 +59,7 @@ impl Gate {
             Self::Service(name) if situation.services.contains(name) => Permit::Run,
             Self::Service(name) => Permit::Refuse(format!("needs {name}, which is not running")),
             Self::Unknown(reason) if reason.is_empty() => {
-                Permit::Refuse("is ignored without a reason".to_owned())
+                Permit::Refuse("is ignored without a reason, or with one that is no literal".to_owned())
             }
             Self::Unknown(reason) => Permit::Refuse(format!(
                 "is ignored for a reason that nothing can satisfy: {reason}"
