@@ -1,0 +1,209 @@
+//! `cache.*`: hits against the bare cache crate, and how many fetches a stampede makes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use kaireon_benches::{Figure, Goal, Rounds, Side};
+use kaireon_cache::in_process::{InProcessCache, InProcessCacheConfig};
+use kaireon_core::cache::{CacheKey, CacheStore, CacheStoreExt, FetchOptions, SetOptions};
+use kaireon_core::TenantId;
+
+const ENTRIES: usize = 10_000;
+const TTL: Duration = Duration::from_secs(3_600);
+
+fn keys() -> Vec<CacheKey> {
+    let tenant = TenantId::new("bench").expect("a valid tenant");
+    (0..ENTRIES).map(|n| CacheKey::new(&tenant, format!("entry-{n}")).expect("a valid key")).collect()
+}
+
+fn value() -> Bytes {
+    Bytes::from_static(&[7; 100])
+}
+
+/// The order in which entries are read: the same on every side.
+fn reads(seed: u64) -> Vec<usize> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    (0..65_536).map(|_| random.usize(0..ENTRIES)).collect()
+}
+
+type Bare = quick_cache::sync::Cache<Arc<str>, Bytes>;
+
+/// A fresh map of the bare crate, filled in the order of the keys.
+fn bare(keys: &[CacheKey]) -> Arc<Bare> {
+    let cache = Bare::new(ENTRIES * 2);
+    for key in keys {
+        cache.insert(Arc::from(key.as_str()), value());
+    }
+    Arc::new(cache)
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime")
+}
+
+/// Ours, fresh, filled in the order of the keys.
+fn ours(keys: &[CacheKey]) -> Arc<dyn CacheStore> {
+    let cache: Arc<dyn CacheStore> =
+        Arc::new(InProcessCache::new(InProcessCacheConfig::default()).expect("the default configuration is valid"));
+    runtime().block_on(async {
+        for key in keys {
+            assert!(cache.set(key, value(), SetOptions::ttl(TTL)).await.expect("within the bounds"));
+        }
+    });
+    cache
+}
+
+/// Reads so many entries on each of some threads; the time of the slowest.
+fn on_threads(threads: u64, reads_each: u64, read: &(impl Fn(usize) + Sync)) -> Duration {
+    let go = |seed| {
+        let order = reads(seed);
+        let begun = Instant::now();
+        let mut left = reads_each;
+        while left > 0 {
+            for &entry in order.iter().take(usize::try_from(left).unwrap_or(usize::MAX)) {
+                read(entry);
+            }
+            left = left.saturating_sub(order.len() as u64);
+        }
+        begun.elapsed()
+    };
+    if threads == 1 {
+        return go(1);
+    }
+    std::thread::scope(|scope| {
+        let running: Vec<_> = (0..threads).map(|seed| scope.spawn(move || go(seed + 1))).collect();
+        running.into_iter().map(|thread| thread.join().expect("a reader does not panic")).max().unwrap_or_default()
+    })
+}
+
+fn ratio(id: String, goal: Goal, raw: &Side, ours: &Side, note: &str) {
+    let mut runs = ours.over(raw);
+    runs.sort_by(f64::total_cmp);
+    Figure {
+        id,
+        value: runs[runs.len() / 2],
+        unit: "×",
+        goal,
+        raw: Some(raw.median() * 1e9),
+        ours: Some(ours.median() * 1e9),
+        runs,
+        note: format!("ns per hit; {note}"),
+    }
+    .print();
+}
+
+fn hits(rounds: &mut Rounds) {
+    let keys = keys();
+    let times = rounds.settings.rounds(9);
+    for threads in [1, 2] {
+        let (peek, get) = (format!("cache.l1_hit/{threads}_threads"), format!("cache.get/{threads}_threads"));
+        let fetch = format!("cache.get_or_fetch_hit/{threads}_threads");
+        if ![&peek, &get, &fetch].iter().any(|id| rounds.settings.wants(id)) {
+            continue;
+        }
+        let [mut raw, mut peeked, mut got, mut fetched] = std::array::from_fn(|_| Side::default());
+        for round in 0..times {
+            // Fresh maps each round: where the allocator puts them moves a hit by half.
+            let (bare_cache, our_cache, fetch_cache) = (bare(&keys), ours(&keys), ours(&keys));
+            fill_for_fetch(&fetch_cache, &keys);
+            let mut sides: [(&str, &mut Side, &mut dyn FnMut(u64) -> Duration); 4] = [
+                ("bare", &mut raw, &mut |n| {
+                    on_threads(threads, n, &|entry| {
+                        std::hint::black_box(bare_cache.get(keys[entry].as_str()).expect("a hit"));
+                    })
+                }),
+                ("peek", &mut peeked, &mut |n| {
+                    on_threads(threads, n, &|entry| {
+                        std::hint::black_box(our_cache.peek(&keys[entry]).expect("a hit"));
+                    })
+                }),
+                ("get", &mut got, &mut |n| {
+                    on_threads(threads, n, &|entry| {
+                        let value = futures_util::FutureExt::now_or_never(our_cache.get(&keys[entry]));
+                        std::hint::black_box(value.expect("memory answers at once").expect("connected").expect("a hit"));
+                    })
+                }),
+                ("get_or_fetch", &mut fetched, &mut |n| {
+                    on_threads(threads, n, &|entry| {
+                        let value = fetch_cache.get_or_fetch(&keys[entry], &FetchOptions::default(), || async {
+                            panic!("a hit fetches nothing")
+                        });
+                        let value = futures_util::FutureExt::now_or_never(value);
+                        std::hint::black_box(value.expect("a hit answers at once").expect("connected").expect("a hit"));
+                    })
+                }),
+            ];
+            let count = sides.len();
+            for turn in 0..count {
+                let (name, side, measure) = &mut sides[(turn + round) % count];
+                let seconds = rounds.sample(&format!("cache.hit/{threads}_threads/{name}/{round}"), *measure);
+                side.push(seconds);
+            }
+        }
+        let setting = "10,000 entries with a TTL, uniform reads, through Arc<dyn CacheStore>; raw is quick_cache";
+        ratio(peek, Goal::Reach("≤ 1.5"), &raw, &peeked, setting);
+        ratio(get, Goal::None, &raw, &got, "the boxed future of `get`, reported without a goal");
+        ratio(fetch, Goal::Reach("≤ 2"), &raw, &fetched, setting);
+    }
+}
+
+/// `get_or_fetch` keeps its values under keys of its own: each entry is fetched once.
+fn fill_for_fetch(cache: &Arc<dyn CacheStore>, keys: &[CacheKey]) {
+    runtime().block_on(async {
+        for key in keys {
+            let fetched = cache.get_or_fetch(key, &FetchOptions::default(), || async { Ok(Some(value())) });
+            assert!(fetched.await.expect("the fetch succeeds").is_some());
+        }
+    });
+}
+
+fn stampede(settings_rounds: usize) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().expect("a runtime");
+    let tenant = TenantId::new("bench").expect("a valid tenant");
+    let runs: Vec<f64> = (0..settings_rounds)
+        .map(|round| {
+            let cache: Arc<dyn CacheStore> = ours(&[]);
+            let key = CacheKey::new(&tenant, format!("hot-{round}")).expect("a valid key");
+            let fetches = Arc::new(AtomicU64::new(0));
+            runtime.block_on(async {
+                let callers = (0..1_000).map(|_| {
+                    let (cache, key, fetches) = (Arc::clone(&cache), key.clone(), Arc::clone(&fetches));
+                    tokio::spawn(async move {
+                        let fetch = || async {
+                            fetches.fetch_add(1, Ordering::Relaxed);
+                            tokio::time::sleep(Duration::from_millis(20)).await;
+                            Ok(Some(value()))
+                        };
+                        cache.get_or_fetch(&key, &FetchOptions::default(), fetch).await
+                    })
+                });
+                for caller in callers.collect::<Vec<_>>() {
+                    let value = caller.await.expect("a caller does not panic").expect("the fetch succeeds");
+                    assert_eq!(value.map(|value| value.len()), Some(100));
+                }
+            });
+            u32::try_from(fetches.load(Ordering::Relaxed)).map_or(f64::NAN, f64::from)
+        })
+        .collect();
+    Figure {
+        id: "cache.stampede".into(),
+        value: runs.iter().copied().fold(0.0, f64::max),
+        unit: "fetches",
+        goal: Goal::Reach("= 1"),
+        raw: Some(1_000.0),
+        ours: Some(runs.iter().copied().fold(0.0, f64::max)),
+        runs,
+        note: "fetches for 1,000 concurrent callers of one key; raw is a cache without single flight".into(),
+    }
+    .print();
+}
+
+fn main() {
+    let mut rounds = Rounds::new(Duration::from_millis(400));
+    hits(&mut rounds);
+    if rounds.settings.wants("cache.stampede") {
+        stampede(rounds.settings.rounds(9));
+    }
+}
