@@ -3,6 +3,8 @@
 //! The fold is a commutative monoid: [`Stats::merge`] may be applied in any order and grouping, which is what
 //! lets adapters fold in a client, in a batch, or later.
 
+pub mod packed;
+
 use std::cmp::Ordering;
 use std::sync::Arc;
 
