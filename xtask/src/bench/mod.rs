@@ -153,9 +153,9 @@ mod tests {
 
     #[test]
     fn the_backends_of_the_figures_asked_for_are_compiled_in() {
-        let features = ["default", "embedded", "kafka"].map(str::to_owned).into();
+        let backends = ["default", "embedded", "kafka"].map(str::to_owned).into();
         let package = Package {
-            features,
+            features: backends,
             ..Package::default()
         };
         assert_eq!(features(&package, &[]), ["embedded", "kafka"]);
