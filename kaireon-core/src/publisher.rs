@@ -72,7 +72,7 @@ pub struct Subscription {
     pub start: StartAt,
     /// How many deliveries may wait in memory for this subscriber before it loses or delays its own; at least 1.
     pub max_pending: usize,
-    /// How long a delivery may stay unacknowledged before it is delivered again.
+    /// How long a delivery may stay unacknowledged before it is delivered again; not zero.
     pub ack_timeout: Duration,
     /// After how many deliveries of one event it is given up (and moved aside where the backend can).
     pub max_attempts: u32,
@@ -102,7 +102,7 @@ impl Subscription {
     /// Checks the bounds.
     ///
     /// # Errors
-    /// `InvalidInput` naming `topics`, `group`, `max_pending` or `max_attempts`.
+    /// `InvalidInput` naming `topics`, `group`, `max_pending`, `ack_timeout` or `max_attempts`.
     pub fn check(&self) -> Result<()> {
         if self.topics.is_empty() {
             return Err(Error::invalid("topics", "are empty"));
@@ -112,6 +112,9 @@ impl Subscription {
         }
         if self.max_pending == 0 {
             return Err(Error::invalid("max_pending", "is zero"));
+        }
+        if self.ack_timeout.is_zero() {
+            return Err(Error::invalid("ack_timeout", "is zero"));
         }
         if self.max_attempts == 0 {
             return Err(Error::invalid("max_attempts", "is zero"));

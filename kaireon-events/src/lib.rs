@@ -1,1 +1,33 @@
-//! Event streams for kaireon: in-process now, brokers behind features.
+//! Event streams for kaireon: one folder and one feature per backend.
+//!
+//! | feature | publisher | for |
+//! |---|---|---|
+//! | `in-process` | [`InProcessPublisher`] | one process: topics, groups and redelivery in memory |
+//!
+//! ```
+//! # #[cfg(feature = "in-process")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> kaireon_core::Result<()> {
+//! use kaireon_core::publisher::Subscription;
+//! use kaireon_core::{Event, EventPublisher, EventType};
+//! use kaireon_events::{InProcessConfig, InProcessPublisher};
+//!
+//! let publisher = InProcessPublisher::new(InProcessConfig::default())?;
+//! let topic = EventType::new("model.updated.v1")?;
+//! let mut subscriber = publisher.subscribe(Subscription::to([topic])).await?;
+//!
+//! publisher.publish(Event::new("model.updated.v1", &7)?).await?;
+//! let mut delivery = subscriber.next_delivery().await?.expect("the publisher is connected");
+//! assert_eq!(delivery.event().payload::<u32>()?, 7);
+//! delivery.ack().await?;
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "in-process"))]
+//! # fn main() {}
+//! ```
+
+#[cfg(feature = "in-process")]
+mod in_process;
+
+#[cfg(feature = "in-process")]
+pub use in_process::{InProcessConfig, InProcessPublisher, InProcessStats};

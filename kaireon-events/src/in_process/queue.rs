@@ -1,0 +1,415 @@
+//! The queue of one subscriber, or of one group.
+//!
+//! Publishers work on the inlet, members on the outlet, each under a lock of its own, so that a publisher and a
+//! subscriber meet only when the one adds and the other fetches. Locks are taken in the order outlet, inlet.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Waker;
+use std::time::Duration;
+
+use kaireon_core::publisher::{Acknowledge, Answer, Settling};
+use kaireon_core::{Event, EventType};
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::unsettled::{Held, Unsettled};
+use super::wakes::Wakes;
+
+/// What went wrong for subscribers since the publisher was made.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    /// Events that found a queue full.
+    pub(super) lost: AtomicU64,
+    /// Events that were delivered `max_attempts` times and not acknowledged.
+    pub(super) given_up: AtomicU64,
+}
+
+/// Under which terms a member subscribed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    pub(super) max_pending: usize,
+    pub(super) ack_timeout: Duration,
+    pub(super) max_attempts: u32,
+}
+
+/// Who shares a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sharing {
+    /// One subscriber, who may fetch ahead.
+    Alone,
+    /// The members of a group, who take one at a time, so that none holds what another could process.
+    Group,
+}
+
+/// An event that waits for its first delivery.
+pub(super) struct Ready {
+    event: Event,
+    /// How many were lost between the one before it and this one.
+    lost_before: u64,
+}
+
+/// An event that waits for another delivery.
+struct Again {
+    event: Event,
+    attempt: u32,
+}
+
+struct Inlet {
+    ready: VecDeque<Ready>,
+    /// How many events were ever taken in, and how many of them the publishers know to be settled.
+    accepted: u64,
+    settled: u64,
+    /// How many may be taken in and not settled: the sum over the members.
+    capacity: u64,
+    /// How many were lost since the last one that was taken in.
+    lost: u64,
+    closed: bool,
+    waiting: Vec<(u32, Waker)>,
+}
+
+struct Outlet {
+    again: VecDeque<Again>,
+    unsettled: Unsettled,
+    members: Vec<(u32, Terms)>,
+    /// No deadline is earlier than this; there is one while something is unsettled.
+    earliest: Option<Instant>,
+    settled: u64,
+}
+
+/// What a member finds.
+pub(super) enum Taken {
+    /// A delivery.
+    Delivery { event: Event, attempt: u32, token: u64 },
+    /// So many events were lost at this point of the stream.
+    Lost(u64),
+    /// Nothing, and nothing will come.
+    Ended,
+    /// Nothing yet. It is woken by what comes; a deadline, if any, is its own to watch.
+    Idle(Option<Instant>),
+}
+
+/// See the module.
+pub(super) struct Queue {
+    sharing: Sharing,
+    inlet: Mutex<Inlet>,
+    outlet: Mutex<Outlet>,
+    /// The outlet's count, where publishers can read it.
+    settled: AtomicU64,
+    counters: Arc<Counters>,
+}
+
+impl Queue {
+    /// A queue without members yet.
+    pub(super) fn new(sharing: Sharing, counters: Arc<Counters>) -> Self {
+        Self {
+            sharing,
+            inlet: Mutex::new(Inlet {
+                ready: VecDeque::new(),
+                accepted: 0,
+                settled: 0,
+                capacity: 0,
+                lost: 0,
+                closed: false,
+                waiting: Vec::new(),
+            }),
+            outlet: Mutex::new(Outlet {
+                again: VecDeque::new(),
+                unsettled: Unsettled::default(),
+                members: Vec::new(),
+                earliest: None,
+                settled: 0,
+            }),
+            settled: AtomicU64::new(0),
+            counters,
+        }
+    }
+
+    /// Adds a member, and with it the room it brings.
+    pub(super) fn join(&self, member: u32, terms: Terms) -> Wakes {
+        let mut wakes = Wakes::default();
+        let mut outlet = self.outlet.lock();
+        outlet.members.push((member, terms));
+        let mut inlet = self.inlet.lock();
+        inlet.capacity += terms.max_pending as u64;
+        // Whoever waits watches the shortest deadline that a member may set, which may be shorter now.
+        inlet.wake_waiting(&mut wakes);
+        wakes
+    }
+
+    /// Takes a member away; what it had not acknowledged goes to the others. Returns how many are left.
+    pub(super) fn leave(&self, member: u32) -> (usize, Wakes) {
+        let mut wakes = Wakes::default();
+        let mut dropped = Vec::new();
+        let mut outlet = self.outlet.lock();
+        let Some(at) = outlet.members.iter().position(|(id, _)| *id == member) else {
+            return (outlet.members.len(), wakes);
+        };
+        let (_, terms) = outlet.members[at];
+        let left = outlet.members.len() - 1;
+        if left > 0 {
+            for held in outlet.unsettled.remove_where(|held| held.member == member) {
+                self.deliver_again(&mut outlet, held, terms.max_attempts, &mut dropped);
+            }
+        }
+        outlet.members.remove(at);
+        let mut inlet = self.inlet.lock();
+        inlet.capacity -= terms.max_pending as u64;
+        // Its own waker among them, which is dropped outside the locks as well.
+        inlet.wake_waiting(&mut wakes);
+        drop(inlet);
+        drop(outlet);
+        tell(&dropped);
+        (left, wakes)
+    }
+
+    /// Takes an event in, or counts it as lost where there is no room.
+    pub(super) fn push(&self, event: Event, wakes: &mut Wakes) {
+        let mut inlet = self.inlet.lock();
+        self.push_into(&mut inlet, event);
+        inlet.wake_waiting(wakes);
+    }
+
+    /// As [`push`](Self::push), for several at once.
+    pub(super) fn push_all(&self, events: &[Event], wakes: &mut Wakes) {
+        let mut inlet = self.inlet.lock();
+        for event in events {
+            self.push_into(&mut inlet, event.clone());
+        }
+        inlet.wake_waiting(wakes);
+    }
+
+    fn push_into(&self, inlet: &mut Inlet, event: Event) {
+        if inlet.accepted - inlet.settled >= inlet.capacity {
+            // Only now, so that acknowledging and publishing do not fight for the same cache line.
+            inlet.settled = self.settled.load(Ordering::Acquire);
+        }
+        if inlet.accepted - inlet.settled >= inlet.capacity {
+            inlet.lost += 1;
+            self.counters.lost.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        inlet.accepted += 1;
+        let lost_before = mem::take(&mut inlet.lost);
+        inlet.ready.push_back(Ready { event, lost_before });
+    }
+
+    /// Lets members finish what was taken in, and then end.
+    pub(super) fn close(&self, wakes: &mut Wakes) {
+        let mut inlet = self.inlet.lock();
+        inlet.closed = true;
+        inlet.wake_waiting(wakes);
+    }
+
+    /// Takes the next thing for a member. `buffer` is the member's own: a lone subscriber fetches all that is
+    /// ready at once.
+    pub(super) fn take(
+        &self,
+        member: u32,
+        terms: Terms,
+        buffer: &mut VecDeque<Ready>,
+        waker: &Waker,
+    ) -> (Taken, Wakes) {
+        let mut wakes = Wakes::default();
+        let mut dropped = Vec::new();
+        let now = Instant::now();
+        let mut outlet = self.outlet.lock();
+        if outlet.earliest.is_some_and(|earliest| earliest <= now) {
+            self.expire(&mut outlet, now, &mut dropped, &mut wakes);
+        }
+        let taken = self.next(&mut outlet, (member, terms), buffer, (now, waker, &mut wakes));
+        drop(outlet);
+        tell(&dropped);
+        (taken, wakes)
+    }
+
+    fn next(
+        &self,
+        outlet: &mut Outlet,
+        (member, terms): (u32, Terms),
+        buffer: &mut VecDeque<Ready>,
+        (now, waker, wakes): (Instant, &Waker, &mut Wakes),
+    ) -> Taken {
+        if let Some(Again { event, attempt }) = outlet.again.pop_front() {
+            return outlet.hand_out(event, attempt, member, now + terms.ack_timeout);
+        }
+        if buffer.is_empty() {
+            let mut inlet = self.inlet.lock();
+            match self.sharing {
+                Sharing::Alone => mem::swap(&mut inlet.ready, buffer),
+                Sharing::Group => match pop(&mut inlet.ready) {
+                    Popped::Nothing => {}
+                    Popped::Lost(lost) => return Taken::Lost(lost),
+                    Popped::Event(event) => {
+                        drop(inlet);
+                        return outlet.hand_out(event, 1, member, now + terms.ack_timeout);
+                    }
+                },
+            }
+            if buffer.is_empty() {
+                if inlet.lost > 0 {
+                    return Taken::Lost(mem::take(&mut inlet.lost));
+                }
+                if inlet.closed {
+                    return Taken::Ended;
+                }
+                inlet.wait(member, waker, wakes);
+                return Taken::Idle(outlet.watch(now));
+            }
+        }
+        match pop(buffer) {
+            Popped::Event(event) => outlet.hand_out(event, 1, member, now + terms.ack_timeout),
+            Popped::Lost(lost) => Taken::Lost(lost),
+            Popped::Nothing => Taken::Ended,
+        }
+    }
+
+    /// Takes back what was not acknowledged in time.
+    fn expire(&self, outlet: &mut Outlet, now: Instant, dropped: &mut Vec<Event>, wakes: &mut Wakes) {
+        for held in outlet.unsettled.remove_where(|held| held.deadline <= now) {
+            let max_attempts = outlet.max_attempts(held.member);
+            self.deliver_again(outlet, held, max_attempts, dropped);
+        }
+        outlet.earliest = outlet.unsettled.earliest();
+        if outlet.again.len() > 1 {
+            self.inlet.lock().wake_waiting(wakes);
+        }
+    }
+
+    fn deliver_again(&self, outlet: &mut Outlet, held: Held, max_attempts: u32, dropped: &mut Vec<Event>) {
+        let Held { event, attempt, .. } = held;
+        if attempt >= max_attempts {
+            self.counters.given_up.fetch_add(1, Ordering::Relaxed);
+            self.settle_one(outlet);
+            dropped.push(event);
+        } else {
+            let attempt = attempt + 1;
+            outlet.again.push_back(Again { event, attempt });
+        }
+    }
+
+    fn settle_one(&self, outlet: &mut Outlet) {
+        outlet.settled += 1;
+        if outlet.unsettled.len() == 0 {
+            outlet.earliest = None;
+        }
+        self.settled.store(outlet.settled, Ordering::Release);
+    }
+
+    fn acknowledged(&self, token: u64) {
+        let mut outlet = self.outlet.lock();
+        let held = outlet.unsettled.remove(token);
+        if held.is_some() {
+            self.settle_one(&mut outlet);
+        }
+        drop(outlet);
+        drop(held);
+    }
+
+    fn refused(&self, token: u64) {
+        let mut wakes = Wakes::default();
+        let mut dropped = Vec::new();
+        let mut outlet = self.outlet.lock();
+        if let Some(held) = outlet.unsettled.remove(token) {
+            let max_attempts = outlet.max_attempts(held.member);
+            self.deliver_again(&mut outlet, held, max_attempts, &mut dropped);
+            self.inlet.lock().wake_waiting(&mut wakes);
+        }
+        drop(outlet);
+        tell(&dropped);
+        wakes.wake();
+    }
+}
+
+impl Inlet {
+    /// Every member that waits is woken: a woken one may have lost its interest without leaving, and what is
+    /// ready must not wait for it.
+    fn wake_waiting(&mut self, wakes: &mut Wakes) {
+        for (_, waker) in self.waiting.drain(..) {
+            wakes.push(waker);
+        }
+    }
+
+    fn wait(&mut self, member: u32, waker: &Waker, wakes: &mut Wakes) {
+        match self.waiting.iter_mut().find(|(id, _)| *id == member) {
+            Some((_, present)) if present.will_wake(waker) => {}
+            Some((_, present)) => wakes.push(mem::replace(present, waker.clone())),
+            None => self.waiting.push((member, waker.clone())),
+        }
+    }
+}
+
+impl Outlet {
+    fn hand_out(&mut self, event: Event, attempt: u32, member: u32, deadline: Instant) -> Taken {
+        let token = self.unsettled.insert(Held {
+            event: event.clone(),
+            attempt,
+            member,
+            deadline,
+        });
+        self.earliest = Some(self.earliest.map_or(deadline, |earliest| earliest.min(deadline)));
+        Taken::Delivery {
+            event,
+            attempt,
+            token,
+        }
+    }
+
+    /// Until when a member that finds nothing may sleep. What others are handed while it sleeps is due no earlier
+    /// than the shortest timeout from now.
+    fn watch(&self, now: Instant) -> Option<Instant> {
+        if self.members.len() < 2 {
+            return self.earliest;
+        }
+        let shortest = self
+            .members
+            .iter()
+            .map(|(_, terms)| now + terms.ack_timeout)
+            .min();
+        self.earliest.into_iter().chain(shortest).min()
+    }
+
+    fn max_attempts(&self, member: u32) -> u32 {
+        let terms = self.members.iter().find(|(id, _)| *id == member);
+        terms.map_or(u32::MAX, |(_, terms)| terms.max_attempts)
+    }
+}
+
+enum Popped {
+    Nothing,
+    Lost(u64),
+    Event(Event),
+}
+
+fn pop(ready: &mut VecDeque<Ready>) -> Popped {
+    match ready.front_mut() {
+        None => Popped::Nothing,
+        Some(Ready { lost_before, .. }) if *lost_before > 0 => Popped::Lost(mem::take(lost_before)),
+        Some(_) => ready
+            .pop_front()
+            .map_or(Popped::Nothing, |ready| Popped::Event(ready.event)),
+    }
+}
+
+fn tell(given_up: &[Event]) {
+    for event in given_up {
+        let event_type: &EventType = event.event_type();
+        tracing::warn!(%event_type, event_id = event.id(), "gave up an event that was never acknowledged");
+    }
+}
+
+impl Acknowledge for Queue {
+    fn settle(&self, token: u64, answer: Answer) -> Settling<'_> {
+        match answer {
+            Answer::Ack => self.acknowledged(token),
+            Answer::Nack => self.refused(token),
+        }
+        Settling::Done(Ok(()))
+    }
+
+    fn abandoned(&self, token: u64) {
+        self.refused(token);
+    }
+}
