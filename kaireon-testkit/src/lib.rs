@@ -1,5 +1,6 @@
 //! The executable specification of kaireon: conformance suites, model tests, crash and fault drivers.
 
+pub mod broken;
 mod captor;
 mod fixture;
 mod macros;

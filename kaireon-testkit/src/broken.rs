@@ -1,0 +1,14 @@
+//! Deliberately wrong stores, by which the suite is shown to bite.
+//!
+//! One plain store in memory passes the whole suite; each [`Flaw`] alters one rule of it. A test runs the suite
+//! against each, and compares the cases that fail with those that [`Flaw::caught_by`] names.
+
+mod disk;
+mod flaw;
+mod judge;
+mod outbox;
+mod place;
+mod store;
+
+pub use flaw::Flaw;
+pub use place::Fixture;

@@ -1,0 +1,164 @@
+//! What the plain store keeps, and the pure steps on it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use kaireon_core::digest::{Digest, MasterKey};
+use kaireon_core::outbox::{DeadLetter, Lane, LaneSet, OutboxEntry, OutboxPayload, Position, range_of};
+use kaireon_core::store::{Accepted, Epoch, ErasureId, ErasureReceipt, Generation, HistoryCursor};
+use kaireon_core::time::Timestamp;
+use kaireon_core::{
+    CustomerId, Decision, Dimension, Interaction, InteractionId, Period, RecommendationId, Stats, TenantId,
+};
+
+/// Everything a place holds.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Disk {
+    pub(super) tenants: BTreeMap<TenantId, Tenant>,
+    /// By tenant and customer; a map of its own, so that a flaw can mix up its keys.
+    pub(super) customers: BTreeMap<String, Customer>,
+    pub(super) lanes: LaneSet,
+    pub(super) outbox: BTreeMap<Lane, LaneData>,
+    pub(super) sequence: u64,
+    positions: u64,
+}
+
+/// What a tenant has beside its customers.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tenant {
+    pub(super) keys: BTreeMap<String, Known<InteractionId>>,
+    pub(super) recommendations: BTreeMap<RecommendationId, Known<RecommendationId>>,
+    pub(super) decisions: BTreeMap<RecommendationId, Accepted<Decision>>,
+    pub(super) generations: BTreeMap<Digest, Generation>,
+    pub(super) receipts: BTreeMap<(Digest, ErasureId), ErasureReceipt>,
+    pub(super) watermark: Option<Timestamp>,
+    pub(super) epoch: Epoch,
+    pub(super) lanes: Option<LaneSet>,
+}
+
+/// A dedupe record.
+#[derive(Clone, Debug)]
+pub(super) struct Known<I> {
+    pub(super) content: Digest,
+    pub(super) id: I,
+}
+
+/// A customer's rows and summaries.
+#[derive(Clone, Debug)]
+pub(super) struct Customer {
+    pub(super) tenant: TenantId,
+    pub(super) id: CustomerId,
+    pub(super) rows: BTreeMap<HistoryCursor, Accepted<Interaction>>,
+    pub(super) summaries: BTreeMap<(Dimension, Arc<str>, Period), Stats>,
+}
+
+/// A lane's entries and leases.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LaneData {
+    pub(super) entries: BTreeMap<(u16, Position), OutboxEntry>,
+    pub(super) dead: BTreeMap<(u16, Position), DeadLetter>,
+    pub(super) leases: BTreeMap<u16, Held>,
+    pub(super) askers: BTreeMap<String, Timestamp>,
+    pub(super) tokens: u64,
+    pub(super) written: u64,
+}
+
+/// A lease as the store sees it.
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    pub(super) owner: String,
+    pub(super) token: u64,
+    pub(super) expires: Timestamp,
+}
+
+impl Disk {
+    pub(super) fn tenant(&mut self, tenant: &TenantId) -> &mut Tenant {
+        self.tenants.entry(tenant.clone()).or_default()
+    }
+
+    pub(super) fn generation(&self, tenant: &TenantId, customer: &Digest) -> Generation {
+        let generations = self.tenants.get(tenant).map(|tenant| &tenant.generations);
+        generations
+            .and_then(|generations| generations.get(customer))
+            .copied()
+            .unwrap_or_default()
+    }
+
+    pub(super) fn lanes_of(&self, tenant: &TenantId) -> LaneSet {
+        self.tenants
+            .get(tenant)
+            .and_then(|tenant| tenant.lanes)
+            .unwrap_or(self.lanes)
+    }
+
+    pub(super) fn enqueue(
+        &mut self,
+        lane: Lane,
+        generation: Generation,
+        now: Timestamp,
+        payload: OutboxPayload,
+    ) {
+        self.positions += 1;
+        let position = Position(self.positions);
+        let mut entry = OutboxEntry::new(lane, (0, position), generation, now, payload);
+        entry.range = range_of(&entry.tenant, entry.partition());
+        let data = self.outbox.entry(lane).or_default();
+        data.entries.insert((entry.range, position), entry);
+        data.written += 1;
+    }
+
+    /// Removes a customer's undelivered entries below a generation, dead letters included.
+    pub(super) fn drop_entries(
+        &mut self,
+        tenant: &TenantId,
+        customer: &CustomerId,
+        below: Generation,
+    ) -> u64 {
+        let gone = |entry: &OutboxEntry| {
+            entry.tenant == *tenant && entry.customer() == Some(customer) && entry.generation < below
+        };
+        let mut dropped = 0;
+        for data in self.outbox.values_mut() {
+            let before = data.entries.len() + data.dead.len();
+            data.entries.retain(|_, entry| !gone(entry));
+            data.dead.retain(|_, letter| !gone(&letter.entry));
+            dropped += before - data.entries.len() - data.dead.len();
+        }
+        dropped as u64
+    }
+
+    /// Every customer that this tenant has something of.
+    pub(super) fn customers_of(&self, tenant: &TenantId) -> BTreeSet<CustomerId> {
+        let mut customers: BTreeSet<_> = self
+            .customers
+            .values()
+            .filter(|customer| customer.tenant == *tenant)
+            .map(|customer| customer.id.clone())
+            .collect();
+        if let Some(tenant) = self.tenants.get(tenant) {
+            customers.extend(
+                tenant
+                    .decisions
+                    .values()
+                    .map(|decision| decision.value.customer.clone()),
+            );
+        }
+        for data in self.outbox.values() {
+            let entries = data
+                .entries
+                .values()
+                .chain(data.dead.values().map(|letter| &letter.entry));
+            customers.extend(
+                entries
+                    .filter(|entry| entry.tenant == *tenant)
+                    .filter_map(|entry| entry.customer().cloned()),
+            );
+        }
+        customers
+    }
+}
+
+/// What the plain store is handed: its digests follow from it.
+pub(super) fn digest(key: &MasterKey, tenant: &TenantId, customer: &CustomerId) -> Digest {
+    key.tenant(tenant).customer(customer)
+}

@@ -1,0 +1,188 @@
+//! The rules that a broken store alters, one each, and the cases that must notice.
+
+/// One altered rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Flaw {
+    /// The idempotency key is looked up before the unit that writes: concurrent retries are both new.
+    ChecksKeysOutsideTheUnit,
+    /// A retry is not recognised when its timestamp lies in another month.
+    KeysPerMonth,
+    /// A retry is answered as new.
+    AnswersRetriesAsNew,
+    /// A duplicate is told the retry's id instead of the first.
+    DuplicateReturnsTheRetrysId,
+    /// A reused key with other content is a duplicate.
+    AcceptsConflicts,
+    /// A conflict is told, and the first record overwritten all the same.
+    ConflictOverwritesTheFirst,
+    /// The value is not part of the identity.
+    IgnoresTheValueOfARetry,
+    /// One wrong item of a batch fails all of them.
+    BatchFailsWhole,
+    /// Values are added as floats.
+    SumsInFloats,
+    /// An event older than the customer's newest misses its week.
+    DropsLateEventsFromTheWeek,
+    /// Days begin at local midnight, two hours early.
+    DaysInLocalTime,
+    /// A week at the edge of the year gets the calendar's year.
+    WeeksOfTheCalendarYear,
+    /// The last contact is the one that arrived last.
+    LastByArrival,
+    /// Summaries are computed from the rows that are left.
+    SummariesFromRows,
+    /// Summaries come in the order of their keys.
+    SummariesUnordered,
+    /// Custom types are counted as impressions.
+    CountsCustomTypesAsImpressions,
+    /// The history cursor knows only the timestamp.
+    CursorSkipsEqualTimestamps,
+    /// The end of a time range is included.
+    UntilIsIncluded,
+    /// A scan ends after its first page.
+    ScanStopsEarly,
+    /// The rank is not kept.
+    ForgetsTheRank,
+    /// The same decision with other offers is a duplicate.
+    AcceptsOtherDecisions,
+    /// Tenant and customer are concatenated without a separator.
+    JoinsTenantAndCustomer,
+    /// What was acknowledged is durable only after a disconnect.
+    AcknowledgesBeforeDurable,
+    /// The last record before a restart is gone after it: nobody called fsync.
+    ReopensWithoutTheTail,
+    /// Calls work on after `disconnect`.
+    WorksAfterDisconnect,
+    /// The text of a conflict quotes the idempotency key.
+    QuotesTheKeyInErrors,
+    /// Decisions outlive their customer's erasure.
+    ErasureForgetsDecisions,
+    /// Undelivered entries outlive their customer's erasure.
+    ErasureForgetsTheOutbox,
+    /// Summaries outlive their customer's erasure.
+    ErasureForgetsSummaries,
+    /// Dedupe records go with the customer: a retry of what was erased is new.
+    ErasureForgetsKeys,
+    /// The generation is read before the unit that writes: a writer that began before appears after the receipt.
+    ErasureMissesWriters,
+    /// The generation stays, so that what was accepted before may come back.
+    ErasureKeepsTheGeneration,
+    /// The same request erases again, and counts anew.
+    ErasureRepeatsItself,
+    /// Replicated records of an erased generation are taken.
+    TakesErasedGenerations,
+    /// A later purge with an earlier bound moves the watermark back.
+    WatermarkMovesBack,
+    /// Rows before the watermark are shown.
+    ShowsPurgedRows,
+    /// A new interaction before the watermark is taken.
+    TakesPurgedTimes,
+    /// Epochs are not checked.
+    IgnoresEpochs,
+    /// The epoch is checked before the unit that writes.
+    ChecksEpochsOutsideTheUnit,
+    /// A fence may be lowered.
+    LowersTheFence,
+    /// Replicated records are written into lanes.
+    ReplicatedWritesLanes,
+    /// Replicated records get a new timestamp.
+    ReplicatedIsRestamped,
+    /// Only the first item of a batch reaches the outbox.
+    OutboxLosesEntries,
+    /// A duplicate is published again.
+    OutboxRepeatsDuplicates,
+    /// Entries of a range come newest first.
+    OutboxReordersACustomer,
+    /// Records go into all lanes whatever was set.
+    OutboxIgnoresLanes,
+    /// A range may be leased by two owners.
+    LeasesAreShared,
+    /// A lease that was lost still settles and fetches.
+    IgnoresLeaseTokens,
+    /// What no lease covers is settled.
+    SettlesWithoutLease,
+    /// A poisoned entry is dropped.
+    DropsPoisonedEntries,
+    /// Replayed dead letters stay among the dead.
+    ReplayKeepsTheLetter,
+}
+
+macro_rules! flaws {
+    ($($flaw:ident: [$($must:ident)*] $(may [$($may:ident)*])?;)*) => {
+        impl Flaw {
+            /// Every flaw.
+            pub const ALL: &'static [Self] = &[$(Self::$flaw),*];
+
+            /// The cases that must fail: those named after the rule.
+            #[must_use]
+            pub const fn caught_by(self) -> &'static [&'static str] {
+                match self {
+                    $(Self::$flaw => &[$(stringify!($must)),*],)*
+                }
+            }
+
+            /// The cases that may fail beside, because the rule reaches into them. All others must pass.
+            #[must_use]
+            pub const fn may_fail(self) -> &'static [&'static str] {
+                match self {
+                    $(Self::$flaw => &[$($(stringify!($may)),*)?],)*
+                }
+            }
+        }
+    };
+}
+
+flaws! {
+    ChecksKeysOutsideTheUnit: [];
+    KeysPerMonth: [];
+    AnswersRetriesAsNew: [];
+    DuplicateReturnsTheRetrysId: [];
+    AcceptsConflicts: [];
+    ConflictOverwritesTheFirst: [];
+    IgnoresTheValueOfARetry: [];
+    BatchFailsWhole: [];
+    SumsInFloats: [];
+    DropsLateEventsFromTheWeek: [];
+    DaysInLocalTime: [];
+    WeeksOfTheCalendarYear: [];
+    LastByArrival: [];
+    SummariesFromRows: [];
+    SummariesUnordered: [];
+    CountsCustomTypesAsImpressions: [];
+    CursorSkipsEqualTimestamps: [];
+    UntilIsIncluded: [];
+    ScanStopsEarly: [];
+    ForgetsTheRank: [];
+    AcceptsOtherDecisions: [];
+    JoinsTenantAndCustomer: [];
+    AcknowledgesBeforeDurable: [];
+    ReopensWithoutTheTail: [];
+    WorksAfterDisconnect: [];
+    QuotesTheKeyInErrors: [];
+    ErasureForgetsDecisions: [];
+    ErasureForgetsTheOutbox: [];
+    ErasureForgetsSummaries: [];
+    ErasureForgetsKeys: [];
+    ErasureMissesWriters: [];
+    ErasureKeepsTheGeneration: [];
+    ErasureRepeatsItself: [];
+    TakesErasedGenerations: [];
+    WatermarkMovesBack: [];
+    ShowsPurgedRows: [];
+    TakesPurgedTimes: [];
+    IgnoresEpochs: [];
+    ChecksEpochsOutsideTheUnit: [];
+    LowersTheFence: [];
+    ReplicatedWritesLanes: [];
+    ReplicatedIsRestamped: [];
+    OutboxLosesEntries: [];
+    OutboxRepeatsDuplicates: [];
+    OutboxReordersACustomer: [];
+    OutboxIgnoresLanes: [];
+    LeasesAreShared: [];
+    IgnoresLeaseTokens: [];
+    SettlesWithoutLease: [];
+    DropsPoisonedEntries: [];
+    ReplayKeepsTheLetter: [];
+}

@@ -1,0 +1,405 @@
+//! How the plain store judges and applies one record, and how its flaws judge it.
+
+use std::sync::Arc;
+
+use chrono::{Datelike, TimeDelta};
+use kaireon_core::outbox::{LaneSet, OutboxPayload};
+use kaireon_core::store::{Accepted, Epoch, Generation, HistoryCursor, Origin, Record, Recorded};
+use kaireon_core::time::Timestamp;
+use kaireon_core::{
+    CustomerId, Decision, Effect, Error, ErrorKind, Interaction, InteractionType, LastContact, Period,
+    PeriodType, RecommendationId, Result, Stats, TenantId, ValueSum, groups,
+};
+
+use super::disk::{Customer, Disk, Known, digest};
+use super::flaw::Flaw;
+use super::place::Place;
+
+/// How a batch is written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    pub(super) origin: Origin,
+    pub(super) epoch: Epoch,
+    /// Whether the outbox is told; a flaw forgets it.
+    pub(super) told: bool,
+}
+
+/// What was seen before the unit that writes, where a flaw looks there.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Glance {
+    pub(super) fence_passed: bool,
+    pub(super) key_unknown: bool,
+    pub(super) generation: Option<Generation>,
+}
+
+impl Place {
+    /// The name of a customer's place in the map.
+    pub(super) fn name(&self, tenant: &TenantId, customer: &CustomerId) -> String {
+        let separator = if self.has(Flaw::JoinsTenantAndCustomer) {
+            ""
+        } else {
+            "\0"
+        };
+        format!("{tenant}{separator}{customer}")
+    }
+
+    /// The name under which an interaction's key is remembered.
+    fn key_name(&self, event: &Interaction) -> String {
+        let key = event.idempotency_key.as_str();
+        if self.has(Flaw::KeysPerMonth) {
+            return format!(
+                "{key}\0{}",
+                Period::containing(PeriodType::Monthly, event.timestamp)
+            );
+        }
+        key.to_owned()
+    }
+
+    /// Looks at a record outside of the unit that writes; only flaws do.
+    pub(super) fn glance(&self, disk: &Disk, event: &Interaction, epoch: Epoch) -> Glance {
+        let tenant = disk.tenants.get(&event.tenant);
+        let customer = digest(&self.key, &event.tenant, &event.customer);
+        Glance {
+            fence_passed: self.has(Flaw::ChecksEpochsOutsideTheUnit)
+                && tenant.is_none_or(|tenant| epoch >= tenant.epoch),
+            key_unknown: self.has(Flaw::ChecksKeysOutsideTheUnit)
+                && tenant.is_none_or(|tenant| !tenant.keys.contains_key(&self.key_name(event))),
+            generation: self
+                .has(Flaw::ErasureMissesWriters)
+                .then(|| disk.generation(&event.tenant, &customer)),
+        }
+    }
+
+    fn check_fence(&self, disk: &Disk, tenant: &TenantId, epoch: Epoch, glance: Glance) -> Result<()> {
+        let lowest = disk
+            .tenants
+            .get(tenant)
+            .map_or(Epoch::ZERO, |tenant| tenant.epoch);
+        if glance.fence_passed || self.has(Flaw::IgnoresEpochs) || epoch >= lowest {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Fenced, "the epoch is no longer in force"))
+    }
+
+    fn check_generation<T>(&self, record: &Record<T>, origin: Origin) -> Result<()> {
+        if (origin == Origin::Live) == record.generation.is_none() {
+            return Ok(());
+        }
+        Err(Error::invalid(
+            "generation",
+            "is missing, or given for a live record",
+        ))
+    }
+
+    /// The generation to accept a record under; a higher one raises the customer's.
+    fn accept(
+        &self,
+        disk: &mut Disk,
+        owner: (&TenantId, &CustomerId),
+        given: Option<Generation>,
+    ) -> Result<Generation> {
+        let (tenant, customer) = owner;
+        let present = disk.generation(tenant, &digest(&self.key, tenant, customer));
+        let Some(given) = given else {
+            return Ok(present);
+        };
+        if given < present && !self.has(Flaw::TakesErasedGenerations) {
+            return Err(Error::new(ErrorKind::Erased, "the customer was erased"));
+        }
+        if given > present {
+            self.raise(disk, tenant, customer, given);
+        }
+        Ok(given.max(present))
+    }
+
+    /// Raises a customer's generation, and removes what lies below it.
+    pub(super) fn raise(
+        &self,
+        disk: &mut Disk,
+        tenant: &TenantId,
+        customer: &CustomerId,
+        to: Generation,
+    ) -> [u64; 4] {
+        let digest = digest(&self.key, tenant, customer);
+        if !self.has(Flaw::ErasureKeepsTheGeneration) {
+            disk.tenant(tenant).generations.insert(digest, to);
+        }
+        let name = self.name(tenant, customer);
+        let mut removed = [0; 4];
+        if let Some(found) = disk.customers.get_mut(&name) {
+            let rows = std::mem::take(&mut found.rows);
+            removed[0] = rows.len() as u64;
+            if self.has(Flaw::ErasureForgetsKeys) {
+                let gone: Vec<_> = rows.into_values().map(|row| row.value.id.clone()).collect();
+                let keys = disk.tenants.entry(tenant.clone()).or_default();
+                keys.keys.retain(|_, known| !gone.contains(&known.id));
+            }
+            if !self.has(Flaw::ErasureForgetsSummaries) {
+                removed[1] = std::mem::take(&mut found.summaries).len() as u64;
+            }
+        }
+        if !self.has(Flaw::ErasureForgetsDecisions) {
+            let decisions = &mut disk.tenant(tenant).decisions;
+            let before = decisions.len();
+            decisions.retain(|_, decision| decision.value.customer != *customer);
+            removed[2] = (before - decisions.len()) as u64;
+        }
+        if !self.has(Flaw::ErasureForgetsTheOutbox) {
+            removed[3] = disk.drop_entries(tenant, customer, to);
+        }
+        removed
+    }
+
+    /// Judges one interaction and applies it, as one unit.
+    pub(super) fn record(
+        &self,
+        disk: &mut Disk,
+        record: Record<Interaction>,
+        terms: Terms,
+        glance: Glance,
+    ) -> Result<Recorded> {
+        let Terms { origin, epoch, told } = terms;
+        self.check_fence(disk, &record.value.tenant, epoch, glance)?;
+        self.check_generation(&record, origin)?;
+        let mut event = record.value;
+        let content = match self.has(Flaw::IgnoresTheValueOfARetry) {
+            true => self
+                .key
+                .tenant(&event.tenant)
+                .identity(&event.edited(|fields| fields.value = None)?),
+            false => self.key.tenant(&event.tenant).identity(&event),
+        };
+        let name = self.key_name(&event);
+        let known = disk.tenant(&event.tenant).keys.get(&name).cloned();
+        if let Some(known) = known.filter(|_| !glance.key_unknown) {
+            return self.repeat(disk, &event, known.content == content, known.id, told);
+        }
+        let generation = match self.accept(disk, (&event.tenant, &event.customer), record.generation)? {
+            _ if glance.generation.is_some() && origin == Origin::Live => {
+                glance.generation.unwrap_or_default()
+            }
+            generation => generation,
+        };
+        let watermark = disk.tenant(&event.tenant).watermark;
+        let mut kept = watermark.is_none_or(|watermark| event.timestamp >= watermark);
+        if !kept && origin == Origin::Live && !self.has(Flaw::TakesPurgedTimes) {
+            return Err(Error::invalid("timestamp", "is before the retention watermark"));
+        }
+        kept |= self.has(Flaw::TakesPurgedTimes) || self.has(Flaw::ShowsPurgedRows);
+        if origin != Origin::Live && self.has(Flaw::ReplicatedIsRestamped) {
+            event = event.edited(|fields| fields.timestamp += TimeDelta::milliseconds(1))?;
+        }
+        let known = Known {
+            content,
+            id: event.id.clone(),
+        };
+        disk.tenant(&event.tenant).keys.insert(name, known);
+        self.apply(disk, &event, generation, kept);
+        if told {
+            self.tell(
+                disk,
+                origin,
+                (&event.tenant, generation),
+                OutboxPayload::Interaction(event.clone()),
+            );
+        }
+        Ok(Recorded::New(event.id.clone()))
+    }
+
+    fn repeat(
+        &self,
+        disk: &mut Disk,
+        event: &Interaction,
+        same: bool,
+        id: kaireon_core::InteractionId,
+        told: bool,
+    ) -> Result<Recorded> {
+        let context = match self.has(Flaw::QuotesTheKeyInErrors) {
+            true => format!("key {} was used for other content", event.idempotency_key),
+            false => "the key was used for other content".to_owned(),
+        };
+        if !same && self.has(Flaw::ConflictOverwritesTheFirst) {
+            let name = self.name(&event.tenant, &event.customer);
+            for row in disk
+                .customers
+                .get_mut(&name)
+                .into_iter()
+                .flat_map(|found| found.rows.values_mut())
+            {
+                if row.value.id == id {
+                    let first = id.clone();
+                    row.value = event.edited(|fields| fields.id = first)?;
+                }
+            }
+        }
+        if !same && !self.has(Flaw::AcceptsConflicts) {
+            return Err(Error::conflict(context));
+        }
+        if self.has(Flaw::OutboxRepeatsDuplicates) && told {
+            let owner = (&event.tenant, Generation::ZERO);
+            self.tell(
+                disk,
+                Origin::Live,
+                owner,
+                OutboxPayload::Interaction(event.clone()),
+            );
+        }
+        Ok(match self.flaw {
+            Some(Flaw::AnswersRetriesAsNew) => Recorded::New(event.id.clone()),
+            Some(Flaw::DuplicateReturnsTheRetrysId) => Recorded::Duplicate(event.id.clone()),
+            _ => Recorded::Duplicate(id),
+        })
+    }
+
+    fn tell(&self, disk: &mut Disk, origin: Origin, owner: (&TenantId, Generation), payload: OutboxPayload) {
+        if origin != Origin::Live && !self.has(Flaw::ReplicatedWritesLanes) {
+            return;
+        }
+        let lanes = match self.has(Flaw::OutboxIgnoresLanes) {
+            true => LaneSet::of(&kaireon_core::outbox::Lane::ALL),
+            false => disk.lanes_of(owner.0),
+        };
+        let now = self.now();
+        for lane in lanes.iter() {
+            disk.enqueue(lane, owner.1, now, payload.clone());
+        }
+    }
+
+    fn apply(&self, disk: &mut Disk, event: &Interaction, generation: Generation, kept: bool) {
+        let found = disk
+            .customers
+            .entry(self.name(&event.tenant, &event.customer))
+            .or_insert_with(|| Customer {
+                tenant: event.tenant.clone(),
+                id: event.customer.clone(),
+                rows: Default::default(),
+                summaries: Default::default(),
+            });
+        let late = found
+            .rows
+            .keys()
+            .next_back()
+            .is_some_and(|newest| event.timestamp < newest.timestamp);
+        for (dimension, value, period) in groups(event) {
+            let weekly = period.period_type() == PeriodType::Weekly;
+            if late && weekly && self.has(Flaw::DropsLateEventsFromTheWeek) {
+                continue;
+            }
+            let group = (dimension, Arc::from(value), self.period(period, event.timestamp));
+            let stats = found.summaries.entry(group).or_default();
+            self.merge(stats, event);
+        }
+        if kept {
+            let value = match self.has(Flaw::ForgetsTheRank) {
+                true => event
+                    .edited(|fields| fields.rank = None)
+                    .unwrap_or_else(|_| event.clone()),
+                false => event.clone(),
+            };
+            found
+                .rows
+                .insert(HistoryCursor::after(event), Accepted { value, generation });
+        }
+    }
+
+    /// The period that the store files an event under.
+    fn period(&self, right: Period, time: Timestamp) -> Period {
+        match self.flaw {
+            Some(Flaw::DaysInLocalTime) => {
+                Period::containing(right.period_type(), time + TimeDelta::hours(2))
+            }
+            Some(Flaw::WeeksOfTheCalendarYear) if right.period_type() == PeriodType::Weekly => {
+                let date = time.date_naive();
+                let key = format!("{:04}-W{:02}", date.year(), date.iso_week().week());
+                key.parse().unwrap_or(right)
+            }
+            _ => right,
+        }
+    }
+
+    fn merge(&self, stats: &mut Stats, event: &Interaction) {
+        let sum = stats.total_value;
+        stats.merge(&Stats::of(event));
+        match (self.flaw, event.value) {
+            (Some(Flaw::SumsInFloats), Some(value)) => {
+                stats.total_value = in_floats(sum, value.micros());
+            }
+            (Some(Flaw::LastByArrival), _) => {
+                stats.last = Some(LastContact {
+                    timestamp: event.timestamp,
+                    id: event.id.clone(),
+                    outcome: event.outcome.clone(),
+                });
+            }
+            (Some(Flaw::CountsCustomTypesAsImpressions), _) => {
+                stats.impressions += u64::from(matches!(event.interaction_type, InteractionType::Custom(_)));
+            }
+            _ => {}
+        }
+    }
+
+    /// Judges one decision and applies it, as one unit.
+    pub(super) fn record_decision(
+        &self,
+        disk: &mut Disk,
+        record: Record<Decision>,
+        terms: Terms,
+    ) -> Result<Recorded<RecommendationId>> {
+        let Terms { origin, epoch, told } = terms;
+        self.check_fence(disk, &record.value.tenant, epoch, Glance::default())?;
+        self.check_generation(&record, origin)?;
+        let decision = record.value;
+        let content = self.key.tenant(&decision.tenant).content(&decision);
+        if let Some(known) = disk.tenant(&decision.tenant).recommendations.get(&decision.id) {
+            if known.content == content || self.has(Flaw::AcceptsOtherDecisions) {
+                return Ok(Recorded::Duplicate(known.id.clone()));
+            }
+            return Err(Error::conflict(
+                "the recommendation id was used for other content",
+            ));
+        }
+        let generation = self.accept(disk, (&decision.tenant, &decision.customer), record.generation)?;
+        let watermark = disk.tenant(&decision.tenant).watermark;
+        let kept = watermark.is_none_or(|watermark| decision.timestamp >= watermark);
+        if !kept && origin == Origin::Live {
+            return Err(Error::invalid("timestamp", "is before the retention watermark"));
+        }
+        let tenant = disk.tenant(&decision.tenant);
+        let known = Known {
+            content,
+            id: decision.id.clone(),
+        };
+        tenant.recommendations.insert(decision.id.clone(), known);
+        if kept {
+            let accepted = Accepted {
+                value: decision.clone(),
+                generation,
+            };
+            tenant.decisions.insert(decision.id.clone(), accepted);
+        }
+        if told {
+            self.tell(
+                disk,
+                origin,
+                (&decision.tenant, generation),
+                OutboxPayload::Decision(decision.clone()),
+            );
+        }
+        Ok(Recorded::New(decision.id.clone()))
+    }
+}
+
+#[allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    reason = "this is the flaw"
+)]
+fn in_floats(sum: ValueSum, micros: i64) -> ValueSum {
+    let units = sum.micros() as f64 / 1e6 + micros as f64 / 1e6;
+    ValueSum::from_micros((units * 1e6) as i128)
+}
+
+/// The error of a handle that was closed.
+pub(super) fn closed(operation: &'static str) -> Error {
+    Error::disconnected("plain", operation).with_effect(Effect::NotApplied)
+}

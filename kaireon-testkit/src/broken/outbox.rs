@@ -1,0 +1,285 @@
+//! The outbox of the plain store.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::TimeDelta;
+use kaireon_core::outbox::{
+    DeadLetter, DeadLetterId, DeadLetterQuery, FetchFrom, HostEvent, Lane, LaneSet, LaneStatus, Lease,
+    LeaseRequest, Leased, OutboxEntry, OutboxPayload, Position, RANGES, Settlement, Verdict, lease_lost,
+};
+use kaireon_core::store::Page;
+use kaireon_core::time::Timestamp;
+use kaireon_core::{Outbox, Result};
+
+use super::disk::{Held, LaneData, digest};
+use super::flaw::Flaw;
+use super::place::Place;
+use super::store::Handle;
+
+/// A handle on the outbox of a place.
+#[derive(Debug)]
+pub(super) struct PlainOutbox {
+    place: Arc<Place>,
+    handle: Arc<Handle>,
+}
+
+impl PlainOutbox {
+    pub(super) fn new(place: Arc<Place>, handle: Arc<Handle>) -> Self {
+        Self { place, handle }
+    }
+
+    fn holds(&self, data: &LaneData, lease: &Lease, now: Timestamp) -> bool {
+        let held = data.leases.get(&lease.range);
+        self.place.has(Flaw::IgnoresLeaseTokens)
+            || held.is_some_and(|held| held.token == lease.token && held.expires > now)
+    }
+}
+
+fn later(now: Timestamp, ttl: Duration) -> Timestamp {
+    now + TimeDelta::from_std(ttl).unwrap_or(TimeDelta::days(1))
+}
+
+impl LaneData {
+    /// Renews what the owner holds, gives back what is too much, takes what is free.
+    fn lease(&mut self, request: &LeaseRequest, now: Timestamp, shared: bool) -> Vec<Lease> {
+        let LeaseRequest {
+            lane: _,
+            owner,
+            ttl,
+            max_ranges,
+        } = request;
+        let expires = later(now, *ttl);
+        self.leases.retain(|_, held| held.expires > now);
+        let mut room = usize::from(*max_ranges);
+        self.leases.retain(|_, held| {
+            if held.owner != *owner {
+                return true;
+            }
+            held.expires = expires;
+            let kept = room > 0;
+            room = room.saturating_sub(1);
+            kept
+        });
+        for range in 0..RANGES {
+            let taken = self.leases.get(&range);
+            let mine = taken.is_some_and(|held| held.owner == *owner);
+            if room == 0 || mine || (taken.is_some() && !shared) {
+                continue;
+            }
+            self.tokens += 1;
+            self.leases.insert(
+                range,
+                Held {
+                    owner: owner.clone(),
+                    token: self.tokens,
+                    expires,
+                },
+            );
+            room -= 1;
+        }
+        let mine = self.leases.iter().filter(|(_, held)| held.owner == *owner);
+        mine.map(|(&range, held)| Lease {
+            lane: request.lane,
+            range,
+            token: held.token,
+            expires: held.expires,
+        })
+        .collect()
+    }
+}
+
+#[async_trait]
+impl Outbox for PlainOutbox {
+    async fn lanes(&self) -> Result<LaneSet> {
+        Ok(self.place.disk(&self.handle, "lanes")?.lanes)
+    }
+
+    async fn set_lanes(&self, lanes: LaneSet) -> Result<()> {
+        self.place.disk_mut(&self.handle, "set_lanes")?.lanes = lanes;
+        Ok(())
+    }
+
+    async fn append(&self, events: Vec<HostEvent>) -> Result<()> {
+        let mut disk = self.place.disk_mut(&self.handle, "append")?;
+        let now = self.place.now();
+        for event in events {
+            let digest = event
+                .customer
+                .as_ref()
+                .map(|customer| digest(&self.place.key, &event.tenant, customer));
+            let generation = digest
+                .map(|digest| disk.generation(&event.tenant, &digest))
+                .unwrap_or_default();
+            disk.enqueue(Lane::Publish, generation, now, OutboxPayload::Host(event));
+        }
+        drop(disk);
+        self.place.wake();
+        Ok(())
+    }
+
+    async fn lease(&self, request: LeaseRequest) -> Result<Leased> {
+        let mut disk = self.place.disk_mut(&self.handle, "lease")?;
+        let now = self.place.now();
+        let data = disk.outbox.entry(request.lane).or_default();
+        let leases = data.lease(&request, now, self.place.has(Flaw::LeasesAreShared));
+        data.askers.retain(|_, until| *until > now);
+        data.askers.insert(request.owner.clone(), later(now, request.ttl));
+        let mut owners: BTreeSet<_> = data.leases.values().map(|held| held.owner.as_str()).collect();
+        owners.extend(data.askers.keys().map(String::as_str));
+        let owners = u16::try_from(owners.len()).unwrap_or(u16::MAX);
+        Ok(Leased::new(leases, owners))
+    }
+
+    async fn release(&self, leases: Vec<Lease>) -> Result<()> {
+        let mut disk = self.place.disk_mut(&self.handle, "release")?;
+        for lease in leases {
+            let data = disk.outbox.entry(lease.lane).or_default();
+            if data
+                .leases
+                .get(&lease.range)
+                .is_some_and(|held| held.token == lease.token)
+            {
+                data.leases.remove(&lease.range);
+            }
+        }
+        Ok(())
+    }
+
+    async fn fetch(&self, from: Vec<FetchFrom>, limit: u32) -> Result<Vec<OutboxEntry>> {
+        let disk = self.place.disk(&self.handle, "fetch")?;
+        let now = self.place.now();
+        let mut found = Vec::new();
+        for FetchFrom { lease, after } in from {
+            let Some(data) = disk
+                .outbox
+                .get(&lease.lane)
+                .filter(|data| self.holds(data, &lease, now))
+            else {
+                return Err(lease_lost("plain", "fetch"));
+            };
+            let range = (lease.range, Position(0))..=(lease.range, Position(u64::MAX));
+            let entries = data.entries.range(range).map(|(_, entry)| entry);
+            let behind = entries.filter(|entry| after.is_none_or(|after| entry.position > after));
+            let mut behind: Vec<_> = behind.cloned().collect();
+            if self.place.has(Flaw::OutboxReordersACustomer) {
+                behind.reverse();
+            }
+            found.extend(behind);
+        }
+        found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(found)
+    }
+
+    async fn settle(&self, leases: &[Lease], settlements: Vec<Settlement>) -> Result<()> {
+        let mut disk = self.place.disk_mut(&self.handle, "settle")?;
+        let now = self.place.now();
+        let mut lanes = BTreeSet::new();
+        for lease in leases {
+            lanes.insert(lease.lane);
+        }
+        let Some(&lane) = lanes.first() else {
+            let error = lease_lost("plain", "settle");
+            return if settlements.is_empty() {
+                Ok(())
+            } else {
+                Err(error)
+            };
+        };
+        let data = disk.outbox.entry(lane).or_default();
+        for settlement in &settlements {
+            let covers = |lease: &Lease| lease.range == settlement.range && self.holds(data, lease, now);
+            if !leases.iter().any(covers) && !self.place.has(Flaw::SettlesWithoutLease) {
+                return Err(lease_lost("plain", "settle"));
+            }
+        }
+        for Settlement {
+            range,
+            position,
+            verdict,
+        } in settlements
+        {
+            let Some(entry) = data.entries.remove(&(range, position)) else {
+                continue;
+            };
+            match verdict {
+                Verdict::Poisoned(reason) if !self.place.has(Flaw::DropsPoisonedEntries) => {
+                    data.dead
+                        .insert((range, position), DeadLetter::new(entry, reason, now));
+                }
+                Verdict::Poisoned(_) | Verdict::Delivered => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn dead_letters(&self, query: DeadLetterQuery) -> Result<Page<DeadLetter, DeadLetterId>> {
+        query.check()?;
+        let DeadLetterQuery { lane, limit, cursor } = query;
+        let disk = self.place.disk(&self.handle, "dead_letters")?;
+        let dead = disk.outbox.get(&lane).into_iter().flat_map(|data| &data.dead);
+        let behind = |at: &(u16, Position)| cursor.is_none_or(|cursor| *at > (cursor.range, cursor.position));
+        let mut found: Vec<_> = dead.filter(|(at, _)| behind(at)).collect();
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let next = found.last().filter(|_| more).map(|(at, _)| DeadLetterId {
+            range: at.0,
+            position: at.1,
+        });
+        Ok(Page {
+            items: found.into_iter().map(|(_, letter)| letter.clone()).collect(),
+            next,
+        })
+    }
+
+    async fn replay(&self, lane: Lane, ids: Vec<DeadLetterId>) -> Result<u64> {
+        let mut disk = self.place.disk_mut(&self.handle, "replay")?;
+        let now = self.place.now();
+        let mut found = 0;
+        for DeadLetterId { range, position } in ids {
+            let data = disk.outbox.entry(lane).or_default();
+            let letter = match self.place.has(Flaw::ReplayKeepsTheLetter) {
+                true => data.dead.get(&(range, position)).cloned(),
+                false => data.dead.remove(&(range, position)),
+            };
+            if let Some(DeadLetter { entry, .. }) = letter {
+                disk.enqueue(lane, entry.generation, now, entry.payload);
+                found += 1;
+            }
+        }
+        drop(disk);
+        self.place.wake();
+        Ok(found)
+    }
+
+    async fn status(&self, lane: Lane) -> Result<LaneStatus> {
+        let disk = self.place.disk(&self.handle, "status")?;
+        let Some(data) = disk.outbox.get(&lane) else {
+            return Ok(LaneStatus::default());
+        };
+        let oldest = data.entries.values().map(|entry| entry.enqueued_at).min();
+        Ok(LaneStatus::new(
+            data.entries.len() as u64,
+            oldest,
+            data.dead.len() as u64,
+        ))
+    }
+
+    async fn wait(&self, lane: Lane, seen: u64, at_most: Duration) -> Result<u64> {
+        let mut changes = self.place.written.subscribe();
+        let written = || -> Result<u64> {
+            let disk = self.place.disk(&self.handle, "wait")?;
+            Ok(disk.outbox.get(&lane).map_or(0, |data| data.written))
+        };
+        let until = tokio::time::Instant::now() + at_most;
+        loop {
+            let now = written()?;
+            if now > seen || tokio::time::timeout_at(until, changes.changed()).await.is_err() {
+                return Ok(now);
+            }
+        }
+    }
+}
