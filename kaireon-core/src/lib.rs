@@ -30,6 +30,7 @@ pub mod summary;
 pub mod time;
 mod value;
 pub mod wire;
+pub mod wrap;
 
 pub use attributes::{Attributes, MAX_ATTRIBUTES_BYTES, MAX_ATTRIBUTES_DEPTH};
 pub use cache::{CacheStore, CacheStoreExt};

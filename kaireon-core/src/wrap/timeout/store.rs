@@ -1,0 +1,165 @@
+//! A limit on how long a call may take, over a store.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::Timeout;
+use crate::outbox::Outbox;
+use crate::store::{
+    Accepted, BatchOutcome, Erasure, ErasureReceipt, FenceRequest, FenceState, HistoryCursor, HistoryQuery,
+    InteractionStore, Page, Purge, PurgeReceipt, RecordBatch, Recorded, ScanCursor, ScanQuery,
+    StoreCapabilities, SummaryQuery, Tombstone, TombstoneQuery,
+};
+use crate::wrap::name;
+use crate::wrap::operation::Operation;
+use crate::{Decision, Interaction, RecommendationId, Result, Summary, TenantId};
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl<S: InteractionStore> InteractionStore for Timeout<S> {
+    fn capabilities(&self) -> StoreCapabilities {
+        self.inner.capabilities()
+    }
+
+    fn outbox(&self) -> Option<Arc<dyn Outbox>> {
+        let outbox = self.inner.outbox()?;
+        Some(Arc::new(Timeout {
+            inner: outbox,
+            limit: self.limit,
+            maintenance: self.maintenance,
+            name: Some(self.name.clone().unwrap_or_else(|| name::of_store(&self.inner))),
+        }))
+    }
+
+    async fn record_event(&self, event: Interaction) -> Result<Recorded> {
+        self.limited(
+            Operation::RecordEvent,
+            name::of_store,
+            self.inner.record_event(event),
+        )
+        .await
+    }
+
+    async fn get_summaries(&self, query: SummaryQuery) -> Result<Vec<Summary>> {
+        self.limited(
+            Operation::GetSummaries,
+            name::of_store,
+            self.inner.get_summaries(query),
+        )
+        .await
+    }
+
+    async fn disconnect(&self) -> Result<()> {
+        self.inner.disconnect().await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.limited(Operation::StorePing, name::of_store, self.inner.ping())
+            .await
+    }
+
+    async fn record_events(&self, batch: RecordBatch<Interaction>) -> Result<BatchOutcome<Recorded>> {
+        let items = batch.records.len();
+        let call = self.inner.record_events(batch);
+        self.limited_batch(Operation::RecordEvents, name::of_store, items, call)
+            .await
+    }
+
+    async fn history(&self, query: HistoryQuery) -> Result<Page<Interaction, HistoryCursor>> {
+        self.limited(Operation::History, name::of_store, self.inner.history(query))
+            .await
+    }
+
+    async fn scan(&self, query: ScanQuery) -> Result<Page<Accepted<Interaction>, ScanCursor>> {
+        self.limited(Operation::Scan, name::of_store, self.inner.scan(query))
+            .await
+    }
+
+    async fn scan_decisions(&self, query: ScanQuery) -> Result<Page<Accepted<Decision>, ScanCursor>> {
+        self.limited(
+            Operation::ScanDecisions,
+            name::of_store,
+            self.inner.scan_decisions(query),
+        )
+        .await
+    }
+
+    async fn record_decision(&self, decision: Decision) -> Result<Recorded<RecommendationId>> {
+        self.limited(
+            Operation::RecordDecision,
+            name::of_store,
+            self.inner.record_decision(decision),
+        )
+        .await
+    }
+
+    async fn record_decisions(
+        &self,
+        batch: RecordBatch<Decision>,
+    ) -> Result<BatchOutcome<Recorded<RecommendationId>>> {
+        let items = batch.records.len();
+        let call = self.inner.record_decisions(batch);
+        self.limited_batch(Operation::RecordDecisions, name::of_store, items, call)
+            .await
+    }
+
+    async fn decision(&self, tenant: &TenantId, id: &RecommendationId) -> Result<Option<Decision>> {
+        self.limited(
+            Operation::Decision,
+            name::of_store,
+            self.inner.decision(tenant, id),
+        )
+        .await
+    }
+
+    async fn erase_customer(&self, request: Erasure) -> Result<ErasureReceipt> {
+        self.limited(
+            Operation::EraseCustomer,
+            name::of_store,
+            self.inner.erase_customer(request),
+        )
+        .await
+    }
+
+    async fn tombstones(&self, query: TombstoneQuery) -> Result<Page<Tombstone, ScanCursor>> {
+        self.limited(
+            Operation::Tombstones,
+            name::of_store,
+            self.inner.tombstones(query),
+        )
+        .await
+    }
+
+    async fn install_tombstones(&self, tenant: &TenantId, tombstones: Vec<Tombstone>) -> Result<()> {
+        self.limited(
+            Operation::InstallTombstones,
+            name::of_store,
+            self.inner.install_tombstones(tenant, tombstones),
+        )
+        .await
+    }
+
+    async fn purge_before(&self, request: Purge) -> Result<PurgeReceipt> {
+        self.limited(
+            Operation::PurgeBefore,
+            name::of_store,
+            self.inner.purge_before(request),
+        )
+        .await
+    }
+
+    async fn raise_fence(&self, request: FenceRequest) -> Result<FenceState> {
+        self.limited(
+            Operation::RaiseFence,
+            name::of_store,
+            self.inner.raise_fence(request),
+        )
+        .await
+    }
+
+    async fn fence(&self, tenant: &TenantId) -> Result<FenceState> {
+        self.limited(Operation::Fence, name::of_store, self.inner.fence(tenant))
+            .await
+    }
+}
