@@ -156,12 +156,14 @@ fn run<'a>(workspace: &Workspace, steps: impl Iterator<Item = &'a Step>) -> Resu
         let began = Instant::now();
         let outcome = match (step.run)(workspace) {
             Ok(Outcome::Passed) => "passed".to_owned(),
-            Ok(Outcome::Skipped(why)) => format!("SKIPPED: {why}"),
+            Ok(Outcome::Skipped(why)) => {
+                println!("SKIPPED: {why}");
+                format!("SKIPPED: {why}")
+            }
             Err(failure) => {
                 failed.push(step.name);
                 println!("FAILED: {failure}");
-                let first = failure.to_string().lines().next().unwrap_or_default().to_owned();
-                format!("FAILED: {first}")
+                format!("FAILED: {}", start_of(&failure.to_string()))
             }
         };
         rows.push([step.name.to_owned(), seconds(began.elapsed()), outcome]);
@@ -172,6 +174,17 @@ fn run<'a>(workspace: &Workspace, steps: impl Iterator<Item = &'a Step>) -> Resu
         Ok(())
     } else {
         Err(format!("failed: {}", failed.join(", ")).into())
+    }
+}
+
+/// What fits a table; the whole stands where the step ended.
+fn start_of(text: &str) -> String {
+    const MOST: usize = 100;
+    let line = text.lines().next().unwrap_or_default();
+    if line.chars().count() <= MOST {
+        line.to_owned()
+    } else {
+        line.chars().take(MOST).chain(" …".chars()).collect()
     }
 }
 
