@@ -145,3 +145,6 @@ forward!(CircuitBreaker {
     async fn report<'a, 'b>(&'a self, breaker: &'b str, admission: u64, result: CallResult) -> Result<()>;
     async fn state<'a, 'b>(&'a self, breaker: &'b str) -> Result<BreakerState>;
 });
+
+#[cfg(test)]
+mod tests;

@@ -23,6 +23,8 @@ pub mod limiter;
 pub mod memory;
 pub mod outbox;
 mod period;
+#[cfg(test)]
+mod probe;
 pub mod publisher;
 pub mod relay;
 pub mod store;
