@@ -5,17 +5,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use kaireon_benches::{Figure, Goal, Rounds, Side};
+use futures_util::FutureExt;
+use kaireon_benches::{Figure, Goal, Measure, Rounds, Side, median};
 use kaireon_cache::in_process::{InProcessCache, InProcessCacheConfig};
-use kaireon_core::cache::{CacheKey, CacheStore, CacheStoreExt, FetchOptions, SetOptions};
 use kaireon_core::TenantId;
+use kaireon_core::cache::{CacheKey, CacheStore, CacheStoreExt, FetchOptions, SetOptions};
 
 const ENTRIES: usize = 10_000;
 const TTL: Duration = Duration::from_secs(3_600);
 
 fn keys() -> Vec<CacheKey> {
     let tenant = TenantId::new("bench").expect("a valid tenant");
-    (0..ENTRIES).map(|n| CacheKey::new(&tenant, format!("entry-{n}")).expect("a valid key")).collect()
+    (0..ENTRIES)
+        .map(|n| CacheKey::new(&tenant, format!("entry-{n}")).expect("a valid key"))
+        .collect()
 }
 
 fn value() -> Bytes {
@@ -40,16 +43,25 @@ fn bare(keys: &[CacheKey]) -> Arc<Bare> {
 }
 
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime")
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime")
 }
 
 /// Ours, fresh, filled in the order of the keys.
 fn ours(keys: &[CacheKey]) -> Arc<dyn CacheStore> {
-    let cache: Arc<dyn CacheStore> =
-        Arc::new(InProcessCache::new(InProcessCacheConfig::default()).expect("the default configuration is valid"));
+    let cache: Arc<dyn CacheStore> = Arc::new(
+        InProcessCache::new(InProcessCacheConfig::default()).expect("the default configuration is valid"),
+    );
     runtime().block_on(async {
         for key in keys {
-            assert!(cache.set(key, value(), SetOptions::ttl(TTL)).await.expect("within the bounds"));
+            assert!(
+                cache
+                    .set(key, value(), SetOptions::ttl(TTL))
+                    .await
+                    .expect("within the bounds")
+            );
         }
     });
     cache
@@ -73,17 +85,22 @@ fn on_threads(threads: u64, reads_each: u64, read: &(impl Fn(usize) + Sync)) -> 
         return go(1);
     }
     std::thread::scope(|scope| {
-        let running: Vec<_> = (0..threads).map(|seed| scope.spawn(move || go(seed + 1))).collect();
-        running.into_iter().map(|thread| thread.join().expect("a reader does not panic")).max().unwrap_or_default()
+        let running: Vec<_> = (0..threads)
+            .map(|seed| scope.spawn(move || go(seed + 1)))
+            .collect();
+        running
+            .into_iter()
+            .map(|thread| thread.join().expect("a reader does not panic"))
+            .max()
+            .unwrap_or_default()
     })
 }
 
 fn ratio(id: String, goal: Goal, raw: &Side, ours: &Side, note: &str) {
-    let mut runs = ours.over(raw);
-    runs.sort_by(f64::total_cmp);
+    let runs = ours.over(raw);
     Figure {
         id,
-        value: runs[runs.len() / 2],
+        value: median(&runs),
         unit: "×",
         goal,
         raw: Some(raw.median() * 1e9),
@@ -98,53 +115,62 @@ fn hits(rounds: &mut Rounds) {
     let keys = keys();
     let times = rounds.settings.rounds(9);
     for threads in [1, 2] {
-        let (peek, get) = (format!("cache.l1_hit/{threads}_threads"), format!("cache.get/{threads}_threads"));
+        let (peek, get) = (
+            format!("cache.l1_hit/{threads}_threads"),
+            format!("cache.get/{threads}_threads"),
+        );
         let fetch = format!("cache.get_or_fetch_hit/{threads}_threads");
         if ![&peek, &get, &fetch].iter().any(|id| rounds.settings.wants(id)) {
             continue;
         }
-        let [mut raw, mut peeked, mut got, mut fetched] = std::array::from_fn(|_| Side::default());
+        let mut measured: [Side; 4] = std::array::from_fn(|_| Side::default());
         for round in 0..times {
             // Fresh maps each round: where the allocator puts them moves a hit by half.
             let (bare_cache, our_cache, fetch_cache) = (bare(&keys), ours(&keys), ours(&keys));
             fill_for_fetch(&fetch_cache, &keys);
-            let mut sides: [(&str, &mut Side, &mut dyn FnMut(u64) -> Duration); 4] = [
-                ("bare", &mut raw, &mut |n| {
+            let mut sides: [&mut Measure<'_>; 4] = [
+                &mut |n| {
                     on_threads(threads, n, &|entry| {
                         std::hint::black_box(bare_cache.get(keys[entry].as_str()).expect("a hit"));
                     })
-                }),
-                ("peek", &mut peeked, &mut |n| {
+                },
+                &mut |n| {
                     on_threads(threads, n, &|entry| {
                         std::hint::black_box(our_cache.peek(&keys[entry]).expect("a hit"));
                     })
-                }),
-                ("get", &mut got, &mut |n| {
+                },
+                &mut |n| {
                     on_threads(threads, n, &|entry| {
-                        let value = futures_util::FutureExt::now_or_never(our_cache.get(&keys[entry]));
-                        std::hint::black_box(value.expect("memory answers at once").expect("connected").expect("a hit"));
+                        let value = our_cache
+                            .get(&keys[entry])
+                            .now_or_never()
+                            .expect("memory answers at once");
+                        std::hint::black_box(value.expect("connected").expect("a hit"));
                     })
-                }),
-                ("get_or_fetch", &mut fetched, &mut |n| {
+                },
+                &mut |n| {
                     on_threads(threads, n, &|entry| {
-                        let value = fetch_cache.get_or_fetch(&keys[entry], &FetchOptions::default(), || async {
-                            panic!("a hit fetches nothing")
-                        });
-                        let value = futures_util::FutureExt::now_or_never(value);
-                        std::hint::black_box(value.expect("a hit answers at once").expect("connected").expect("a hit"));
+                        let fetch = || async { panic!("a hit fetches nothing") };
+                        let value = fetch_cache.get_or_fetch(&keys[entry], &FetchOptions::default(), fetch);
+                        let value = value.now_or_never().expect("a hit answers at once");
+                        std::hint::black_box(value.expect("connected").expect("a hit"));
                     })
-                }),
+                },
             ];
-            let count = sides.len();
-            for turn in 0..count {
-                let (name, side, measure) = &mut sides[(turn + round) % count];
-                let seconds = rounds.sample(&format!("cache.hit/{threads}_threads/{name}/{round}"), *measure);
-                side.push(seconds);
-            }
+            let name = format!("cache.hit/{threads}_threads/{round}");
+            rounds.round(&name, reads(0).len() as u64, &mut sides, &mut measured);
         }
-        let setting = "10,000 entries with a TTL, uniform reads, through Arc<dyn CacheStore>; raw is quick_cache";
+        let [raw, peeked, got, fetched] = measured;
+        let setting =
+            "10,000 entries with a TTL, uniform reads, through Arc<dyn CacheStore>; raw is quick_cache";
         ratio(peek, Goal::Reach("≤ 1.5"), &raw, &peeked, setting);
-        ratio(get, Goal::None, &raw, &got, "the boxed future of `get`, reported without a goal");
+        ratio(
+            get,
+            Goal::None,
+            &raw,
+            &got,
+            "the boxed future of `get`, reported without a goal",
+        );
         ratio(fetch, Goal::Reach("≤ 2"), &raw, &fetched, setting);
     }
 }
@@ -160,7 +186,11 @@ fn fill_for_fetch(cache: &Arc<dyn CacheStore>, keys: &[CacheKey]) {
 }
 
 fn stampede(settings_rounds: usize) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_time()
+        .build()
+        .expect("a runtime");
     let tenant = TenantId::new("bench").expect("a valid tenant");
     let runs: Vec<f64> = (0..settings_rounds)
         .map(|round| {
@@ -180,7 +210,10 @@ fn stampede(settings_rounds: usize) {
                     })
                 });
                 for caller in callers.collect::<Vec<_>>() {
-                    let value = caller.await.expect("a caller does not panic").expect("the fetch succeeds");
+                    let value = caller
+                        .await
+                        .expect("a caller does not panic")
+                        .expect("the fetch succeeds");
                     assert_eq!(value.map(|value| value.len()), Some(100));
                 }
             });

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use kaireon_benches::{Figure, Goal, Rounds, Side};
+use kaireon_benches::{Figure, Goal, Rounds, Side, median};
 use kaireon_core::store::{Recorded, StoreCapabilities, SummaryQuery};
 use kaireon_core::wrap::{Retry, RetryPolicy, Timeout, Trace};
 use kaireon_core::{Interaction, InteractionStore, Result, Summary};
@@ -47,43 +47,56 @@ fn wrapped() -> Arc<dyn InteractionStore> {
 }
 
 fn event() -> Interaction {
-    let builder = Interaction::builder("bench", "customer").offer("offer").creative("creative").channel("web");
+    let builder = Interaction::builder("bench", "customer")
+        .offer("offer")
+        .creative("creative")
+        .channel("web");
     builder.build().expect("within the bounds")
 }
 
 /// Calls the store so many times, one after the other.
-fn call(runtime: &tokio::runtime::Runtime, store: &dyn InteractionStore, event: &Interaction, calls: u64) -> Duration {
+fn call(
+    runtime: &tokio::runtime::Runtime,
+    store: &dyn InteractionStore,
+    event: &Interaction,
+    calls: u64,
+) -> Duration {
     runtime.block_on(async {
         let begun = Instant::now();
         for _ in 0..calls {
-            store.record_event(event.clone()).await.expect("spinning never fails");
+            store
+                .record_event(event.clone())
+                .await
+                .expect("spinning never fails");
         }
         begun.elapsed()
     })
 }
 
 fn measure(rounds: &mut Rounds, id: &str, times: usize) -> [Side; 2] {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime");
     let event = event();
     let bare: Arc<dyn InteractionStore> = Arc::new(Spinning);
     let ours = wrapped();
+    // Slices of about a millisecond.
     rounds.interleave(
         id,
         times,
-        [
-            ("bare", &mut |calls| call(&runtime, &bare, &event, calls)),
-            ("wrapped", &mut |calls| call(&runtime, &ours, &event, calls)),
-        ],
+        50,
+        [&mut |calls| call(&runtime, &bare, &event, calls), &mut |calls| {
+            call(&runtime, &ours, &event, calls)
+        }],
     )
 }
 
 fn report(id: &str, goal: Goal, [bare, ours]: &[Side; 2], note: &str) {
     let runs = ours.over(bare);
-    let mut sorted = runs.clone();
-    sorted.sort_by(f64::total_cmp);
     Figure {
         id: id.to_owned(),
-        value: sorted[sorted.len() / 2],
+        value: median(&runs),
         unit: "×",
         goal,
         raw: Some(bare.median() * 1e6),
@@ -98,11 +111,19 @@ fn main() {
     let mut rounds = Rounds::new(Duration::from_secs(1));
     if rounds.settings.wants("core.overhead") {
         let sides = measure(&mut rounds, "core.overhead", 9);
-        report("core.overhead", Goal::Reach("≤ 1.03"), &sides, "no subscriber, no recorder");
+        report(
+            "core.overhead",
+            Goal::Reach("≤ 1.03"),
+            &sides,
+            "no subscriber, no recorder",
+        );
     }
     if rounds.settings.wants("core.overhead/observed") {
         // From here on the process has both, so this comes last.
-        let sink = tracing_subscriber::fmt().json().with_writer(std::io::sink).with_max_level(tracing::Level::INFO);
+        let sink = tracing_subscriber::fmt()
+            .json()
+            .with_writer(std::io::sink)
+            .with_max_level(tracing::Level::INFO);
         sink.init();
         let recorder = metrics_util::debugging::DebuggingRecorder::new();
         recorder.install().expect("no other recorder is installed");

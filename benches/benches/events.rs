@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kaireon_benches::{Figure, Goal, Rounds, Side};
+use kaireon_benches::{Figure, Goal, Rounds, Side, median};
 use kaireon_core::publisher::{Signal, Subscriber, Subscription};
 use kaireon_core::{Event, EventPublisher, Interaction};
 use kaireon_events::in_process::{InProcessConfig, InProcessPublisher};
@@ -12,12 +12,18 @@ use kaireon_events::in_process::{InProcessConfig, InProcessPublisher};
 const WINDOW: u64 = 256;
 
 fn event() -> Event {
-    let builder = Interaction::builder("bench", "customer").offer("offer").creative("creative").channel("web");
+    let builder = Interaction::builder("bench", "customer")
+        .offer("offer")
+        .creative("creative")
+        .channel("web");
     Event::interaction_recorded(&builder.build().expect("within the bounds"))
 }
 
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime")
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime")
 }
 
 /// Publishes so many events in windows; every subscriber takes each.
@@ -49,23 +55,34 @@ fn raw(runtime: &tokio::runtime::Runtime, subscribers: usize, events: u64) -> Du
 fn ours(runtime: &tokio::runtime::Runtime, subscribers: usize, events: u64) -> Duration {
     let event = event();
     runtime.block_on(async {
-        let publisher: Arc<dyn EventPublisher> = Arc::new(InProcessPublisher::new(InProcessConfig::default()));
+        let publisher: Arc<dyn EventPublisher> =
+            Arc::new(InProcessPublisher::new(InProcessConfig::default()));
         let mut receivers: Vec<Subscriber> = Vec::new();
         for _ in 0..subscribers {
             let subscription = Subscription::to([event.event_type().clone()]);
-            receivers.push(publisher.subscribe(subscription).await.expect("the publisher is connected"));
+            receivers.push(
+                publisher
+                    .subscribe(subscription)
+                    .await
+                    .expect("the publisher is connected"),
+            );
         }
         let begun = Instant::now();
         let mut left = events;
         while left > 0 {
             let window = left.min(WINDOW);
             for _ in 0..window {
-                publisher.publish(event.clone()).await.expect("the publisher is connected");
+                publisher
+                    .publish(event.clone())
+                    .await
+                    .expect("the publisher is connected");
             }
             for receiver in &mut receivers {
                 for _ in 0..window {
                     match receiver.next().await {
-                        Some(Ok(Signal::Delivery(mut delivery))) => delivery.ack().await.expect("acknowledged"),
+                        Some(Ok(Signal::Delivery(mut delivery))) => {
+                            delivery.ack().await.expect("acknowledged")
+                        }
                         other => panic!("nothing is lost within a window: {other:?}"),
                     }
                 }
@@ -77,19 +94,18 @@ fn ours(runtime: &tokio::runtime::Runtime, subscribers: usize, events: u64) -> D
 }
 
 fn report(id: &str, goal: &'static str, [raw, ours]: &[Side; 2]) {
-    let mut runs = raw.over(ours);
+    let runs = raw.over(ours);
     let figure = Figure {
         id: id.to_owned(),
-        value: {
-            runs.sort_by(f64::total_cmp);
-            runs[runs.len() / 2]
-        },
+        value: median(&runs),
         unit: "×",
         goal: Goal::Reach(goal),
         raw: Some(1.0 / raw.median()),
         ours: Some(1.0 / ours.median()),
         runs,
-        note: "events/s, one thread, windows of 256; ours through Arc<dyn EventPublisher> with an ack for each".into(),
+        note:
+            "events/s, one thread, windows of 256; ours through Arc<dyn EventPublisher> with an ack for each"
+                .into(),
     };
     figure.print();
 }
@@ -99,17 +115,25 @@ fn main() {
     let runtime = runtime();
     // The second bound is four times the better of the two peers: Watermill's GoChannel and Dapr in memory.
     for (subscribers, id, goal) in [
-        (1, "events.in_process/1_subscriber", "≥ 0.3 × and ≥ 1524k events/s"),
-        (4, "events.in_process/4_subscribers", "≥ 0.3 × and ≥ 492k events/s"),
+        (
+            1,
+            "events.in_process/1_subscriber",
+            "≥ 0.3 × and ≥ 1524k events/s",
+        ),
+        (
+            4,
+            "events.in_process/4_subscribers",
+            "≥ 0.3 × and ≥ 492k events/s",
+        ),
     ] {
         if rounds.settings.wants(id) {
             let sides = rounds.interleave(
                 id,
                 7,
-                [
-                    ("broadcast", &mut |events| raw(&runtime, subscribers, events)),
-                    ("kaireon", &mut |events| ours(&runtime, subscribers, events)),
-                ],
+                WINDOW * 64,
+                [&mut |events| raw(&runtime, subscribers, events), &mut |events| {
+                    ours(&runtime, subscribers, events)
+                }],
             );
             report(id, goal, &sides);
         }

@@ -2,11 +2,11 @@
 //! made of them.
 //!
 //! Absolute figures are noisy where two cores are shared, so every figure is a ratio taken within one round, and
-//! the median of several rounds. Criterion samples each side of each round.
+//! the median of several rounds. Within a round the sides take turns in short slices, under criterion's sampling.
 
 mod figure;
 mod rounds;
 pub mod workload;
 
 pub use figure::{Figure, Goal};
-pub use rounds::{Rounds, Settings, Side};
+pub use rounds::{Measure, Rounds, Settings, Side, median};

@@ -20,7 +20,11 @@ impl Settings {
     pub fn from_env() -> Self {
         let smoke = std::env::var_os("KAIREON_BENCH_SMOKE").is_some_and(|value| value == "1");
         let only = std::env::var("KAIREON_BENCH_ONLY").unwrap_or_default();
-        let only = only.split(',').filter(|id| !id.is_empty()).map(str::to_owned).collect();
+        let only = only
+            .split(',')
+            .filter(|id| !id.is_empty())
+            .map(str::to_owned)
+            .collect();
         Self { smoke, only }
     }
 
@@ -29,7 +33,8 @@ impl Settings {
     pub fn wants(&self, id: &str) -> bool {
         let asked = |only: &String| {
             let begins = |long: &str, short: &str| {
-                long.strip_prefix(short).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '/', '@']))
+                long.strip_prefix(short)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '/', '@']))
             };
             begins(id, only) || begins(only, id)
         };
@@ -49,38 +54,42 @@ impl Settings {
     }
 }
 
-/// What one side measured: seconds per operation, one entry per round.
+/// What one side measured: seconds per operation, a list of samples for each round.
 #[derive(Clone, Debug, Default)]
-pub struct Side(Vec<f64>);
+pub struct Side(Vec<Vec<f64>>);
 
 impl Side {
-    /// The rounds' seconds per operation.
-    #[must_use]
-    pub fn rounds(&self) -> &[f64] {
-        &self.0
-    }
-
-    /// The median round's seconds per operation.
+    /// The median of all samples.
     #[must_use]
     pub fn median(&self) -> f64 {
-        median(&self.0)
+        median(&self.0.concat())
     }
 
-    /// Adds a round.
-    pub fn push(&mut self, seconds_per_operation: f64) {
-        self.0.push(seconds_per_operation);
+    /// Adds a round of samples.
+    pub fn push(&mut self, samples: Vec<f64>) {
+        self.0.push(samples);
     }
 
-    /// This side's round over the other's, round by round.
+    /// This side over the other: for each round the median of its samples' ratios. The n-th samples of two sides
+    /// were taken in alternate slices, so what disturbed one disturbed the other.
     #[must_use]
     pub fn over(&self, other: &Self) -> Vec<f64> {
-        self.0.iter().zip(&other.0).map(|(mine, theirs)| mine / theirs).collect()
+        let ratio = |(mine, theirs): (&Vec<f64>, &Vec<f64>)| {
+            median(
+                &mine
+                    .iter()
+                    .zip(theirs)
+                    .map(|(mine, theirs)| mine / theirs)
+                    .collect::<Vec<_>>(),
+            )
+        };
+        self.0.iter().zip(&other.0).map(ratio).collect()
     }
 }
 
 /// The median of some numbers; NaN of none.
 #[must_use]
-pub(crate) fn median(numbers: &[f64]) -> f64 {
+pub fn median(numbers: &[f64]) -> f64 {
     let mut sorted = numbers.to_vec();
     sorted.sort_by(f64::total_cmp);
     match (sorted.len(), sorted.len() / 2) {
@@ -99,7 +108,9 @@ pub struct Rounds {
 
 impl std::fmt::Debug for Rounds {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Rounds").field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("Rounds")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
     }
 }
 
@@ -111,7 +122,11 @@ impl Rounds {
     #[must_use]
     pub fn new(sample_for: Duration) -> Self {
         let settings = Settings::from_env();
-        let sample_for = if settings.smoke { Duration::from_millis(50) } else { sample_for };
+        let sample_for = if settings.smoke {
+            Duration::from_millis(50)
+        } else {
+            sample_for
+        };
         let criterion = Criterion::default()
             .without_plots()
             .sample_size(10)
@@ -120,42 +135,58 @@ impl Rounds {
         Self { criterion, settings }
     }
 
-    /// One side of one round: criterion chooses the number of operations, `measure` times them. Returns the
-    /// median sample's seconds per operation.
-    pub fn sample(&mut self, name: &str, measure: &mut Measure<'_>) -> f64 {
-        let samples = Rc::new(RefCell::new(Vec::new()));
+    /// One round: criterion chooses the number of operations, which each side performs in alternate slices of at
+    /// most `slice`; the side that begins changes from slice to slice. Adds the round to each side.
+    pub fn round<const N: usize>(
+        &mut self,
+        name: &str,
+        slice: u64,
+        sides: &mut [&mut Measure<'_>; N],
+        measured: &mut [Side; N],
+    ) {
+        let samples: Rc<RefCell<[Vec<f64>; N]>> = Rc::new(RefCell::new(std::array::from_fn(|_| Vec::new())));
         let kept = Rc::clone(&samples);
         self.criterion.bench_function(name, |bencher: &mut Bencher<'_>| {
             // The routine runs for the warm-up as well; only what follows it is kept.
-            kept.borrow_mut().clear();
+            kept.borrow_mut().iter_mut().for_each(Vec::clear);
             bencher.iter_custom(|operations| {
-                let took = measure(operations);
-                #[allow(clippy::cast_precision_loss, reason = "operations per sample stay far below 2^52")]
-                kept.borrow_mut().push(took.as_secs_f64() / operations as f64);
-                took
+                let mut took = [Duration::ZERO; N];
+                let (mut left, mut turn) = (operations, 0);
+                while left > 0 {
+                    let now = left.min(slice);
+                    for step in 0..N {
+                        let at = (turn + step) % N;
+                        took[at] += sides[at](now);
+                    }
+                    left -= now;
+                    turn += 1;
+                }
+                for (samples, took) in kept.borrow_mut().iter_mut().zip(took) {
+                    #[allow(
+                        clippy::cast_precision_loss,
+                        reason = "operations per sample stay far below 2^52"
+                    )]
+                    samples.push(took.as_secs_f64() / operations as f64);
+                }
+                took.iter().sum()
             });
         });
-        let samples = samples.borrow();
-        median(&samples)
+        for (side, samples) in measured.iter_mut().zip(samples.borrow().iter()) {
+            side.push(samples.clone());
+        }
     }
 
-    /// Several sides in turn, `rounds` times over; the order turns with each round, so that none is always
-    /// first. Returns each side's rounds.
+    /// Some rounds over the same sides; returns what each side measured.
     pub fn interleave<const N: usize>(
         &mut self,
         id: &str,
         rounds: usize,
-        sides: [(&str, &mut Measure<'_>); N],
+        slice: u64,
+        mut sides: [&mut Measure<'_>; N],
     ) -> [Side; N] {
-        let mut sides = sides;
         let mut measured: [Side; N] = std::array::from_fn(|_| Side::default());
         for round in 0..self.settings.rounds(rounds) {
-            for turn in 0..N {
-                let at = (turn + round) % N;
-                let (name, measure) = &mut sides[at];
-                let seconds = self.sample(&format!("{id}/{name}/{round}"), *measure);
-                measured[at].push(seconds);
-            }
+            self.round(&format!("{id}/{round}"), slice, &mut sides, &mut measured);
         }
         measured
     }

@@ -60,7 +60,13 @@ impl Workload {
     #[must_use]
     pub fn new(draw: Draw, series: u64) -> Self {
         let day_ms = SystemClock.now().timestamp_millis() - 3_600_000;
-        Self { random: fastrand::Rng::with_seed(series), draw, made: 0, series, day_ms }
+        Self {
+            random: fastrand::Rng::with_seed(series),
+            draw,
+            made: 0,
+            series,
+            day_ms,
+        }
     }
 }
 
@@ -72,7 +78,10 @@ impl Iterator for Workload {
         let offer = self.random.u64(0..OFFERS);
         let click = self.random.u64(0..20) == 0;
         let (interaction_type, value) = if click {
-            (InteractionType::Convert, Some(Value::from_micros(self.random.i64(1..100_000_000))))
+            (
+                InteractionType::Convert,
+                Some(Value::from_micros(self.random.i64(1..100_000_000))),
+            )
         } else {
             (InteractionType::Impression, None)
         };
