@@ -42,7 +42,7 @@ macro_rules! store_suite {
         $crate::__store_cases! { __store_tests ([] $fixture) }
     };
     ($fixture:expr, needs = $needs:literal $(,)?) => {
-        $crate::__store_cases! { __store_tests ([#[ignore = concat!("needs ", $needs)]] $fixture) }
+        $crate::__store_cases! { __store_tests ([#[ignore = $needs]] $fixture) }
     };
 }
 
