@@ -105,3 +105,6 @@ impl<T> ConcurrencyLimit<T> {
         .with_effect(Effect::NotApplied)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -116,3 +116,6 @@ impl<T> Retry<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -172,3 +172,6 @@ async fn within<R>(limit: Duration, mut call: BoxFuture<'_, R>) -> Option<R> {
     })
     .await
 }
+
+#[cfg(test)]
+mod tests;
