@@ -1,9 +1,13 @@
 //! Circuit breakers: stop calling what fails, and probe it with one call at a time.
 
+mod circuit;
+
 use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
+
+pub use circuit::Circuit;
 
 use crate::{Error, Result};
 
@@ -66,6 +70,14 @@ pub enum BreakerState {
     Open,
     /// One probe at a time goes through.
     HalfOpen,
+}
+
+/// Checks a breaker's name.
+///
+/// # Errors
+/// `InvalidInput` naming `breaker`, when it is not 1 to 256 bytes without control characters.
+pub fn check_name(breaker: &str) -> Result<()> {
+    crate::id::check_id("breaker", breaker)
 }
 
 /// Whether a call may go on.

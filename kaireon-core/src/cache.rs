@@ -4,17 +4,22 @@
 //! with single flight on top of it.
 
 mod ext;
+mod fetch;
 mod flights;
+mod frame;
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
-pub use ext::{CacheStoreExt, FetchOptions};
+pub use ext::CacheStoreExt;
+pub use fetch::FetchOptions;
 pub use flights::Flights;
 
 use crate::{CustomerId, Error, Result, TenantId};
@@ -22,11 +27,25 @@ use crate::{CustomerId, Error, Result, TenantId};
 /// A key: the tenant, optionally the customer whose erasure removes it, and a name of the host's.
 ///
 /// The name is 1 to 1,024 bytes without control characters. A clone shares the text. Its `Debug` is redacted.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone)]
 pub struct CacheKey {
-    /// `tenant NUL customer-or-nothing NUL name`: what adapters store it under, below a prefix of their own.
+    /// `SOH tenant NUL customer-or-nothing NUL name`, so that a framed key is the same text from one byte earlier,
+    /// and needs no allocation.
     full: Arc<str>,
+    space: Space,
 }
+
+/// Whose value a key names.
+#[derive(Clone, Copy)]
+enum Space {
+    /// The host's own, as it was set.
+    Plain,
+    /// One that `get_or_fetch` keeps, in a frame.
+    Framed,
+}
+
+/// What the text of a framed key begins with; no tenant has a control character.
+const FRAMED: char = '\u{1}';
 
 /// The longest name of a cache key, in bytes.
 pub const MAX_CACHE_NAME_BYTES: usize = 1_024;
@@ -56,26 +75,44 @@ impl CacheKey {
             return Err(Error::invalid("cache_key", "contains a control character"));
         }
         Ok(Self {
-            full: format!("{tenant}\0{customer}\0{name}").into(),
+            full: format!("{FRAMED}{tenant}\0{customer}\0{name}").into(),
+            space: Space::Plain,
         })
     }
 
-    /// The whole key, `tenant NUL customer-or-nothing NUL name`.
+    /// Where `get_or_fetch` keeps what it fetched for this key: a plain `get` of any key never finds it.
+    fn framed(&self) -> Self {
+        Self {
+            full: Arc::clone(&self.full),
+            space: Space::Framed,
+        }
+    }
+
+    /// The whole key, `tenant NUL customer-or-nothing NUL name`, and before it a SOH where
+    /// [`get_or_fetch`](CacheStoreExt::get_or_fetch) keeps its values: what adapters store it under, below a
+    /// prefix of their own.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.full
+        match self.space {
+            Space::Plain => self.plain(),
+            Space::Framed => &self.full,
+        }
+    }
+
+    fn plain(&self) -> &str {
+        &self.full[FRAMED.len_utf8()..]
     }
 
     /// The tenant's part.
     #[must_use]
     pub fn tenant(&self) -> &str {
-        self.full.split('\0').next().unwrap_or_default()
+        self.plain().split('\0').next().unwrap_or_default()
     }
 
     /// The customer's part, where it has one.
     #[must_use]
     pub fn customer(&self) -> Option<&str> {
-        self.full
+        self.plain()
             .split('\0')
             .nth(1)
             .filter(|customer| !customer.is_empty())
@@ -84,13 +121,42 @@ impl CacheKey {
     /// The host's part.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.full.split('\0').nth(2).unwrap_or_default()
+        self.plain().split('\0').nth(2).unwrap_or_default()
     }
 
-    /// The beginning that all keys of a customer share.
+    /// The two beginnings of a customer's keys: of plain ones, and of those of `get_or_fetch`.
     #[must_use]
-    pub fn customer_prefix(tenant: &TenantId, customer: &CustomerId) -> String {
-        format!("{tenant}\0{customer}\0")
+    pub fn customer_prefixes(tenant: &TenantId, customer: &CustomerId) -> [String; 2] {
+        [
+            format!("{tenant}\0{customer}\0"),
+            format!("{FRAMED}{tenant}\0{customer}\0"),
+        ]
+    }
+}
+
+impl PartialEq for CacheKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for CacheKey {}
+
+impl PartialOrd for CacheKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for CacheKey {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl Hash for CacheKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
     }
 }
 

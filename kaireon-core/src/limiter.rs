@@ -90,10 +90,12 @@ impl RateDecision {
 /// A sliding-window limiter: in no window of the configured length are more than `limit` calls admitted.
 #[async_trait]
 pub trait RateLimiter: Send + Sync + fmt::Debug {
-    /// Asks for one call. A refused call takes no place in the window.
+    /// Asks for one call. A refused call takes no place in the window. The times of its verdicts
+    /// ([`RateDecision::at`]) do not run backwards for a key, also where the clock is moved back.
     ///
     /// # Errors
-    /// `InvalidInput` naming `limit` or `window`; `Unavailable` or `Timeout` where there is a server.
+    /// `InvalidInput` naming `limit` or `window`; `RateLimited` where no further key can be remembered;
+    /// `Unavailable` or `Timeout` where there is a server.
     async fn acquire(&self, key: &LimitKey, limit: RateLimit) -> Result<RateDecision>;
 }
 

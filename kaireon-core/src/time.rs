@@ -1,10 +1,14 @@
 //! Time: UTC, in whole milliseconds, from a clock that is handed in.
 
+mod forward;
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::{DateTime, TimeDelta, Utc};
+
+pub use forward::{ForwardClock, SteadyClock};
 
 use crate::{Error, Result};
 
