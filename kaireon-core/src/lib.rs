@@ -23,10 +23,12 @@ pub mod limiter;
 pub mod memory;
 pub mod outbox;
 mod period;
+pub mod policy;
 #[cfg(test)]
 mod probe;
 pub mod publisher;
 pub mod relay;
+pub mod respond;
 pub mod store;
 pub mod summary;
 pub mod time;

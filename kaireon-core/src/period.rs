@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{Datelike, Days, NaiveDate, Weekday};
+use chrono::{Datelike, Days, NaiveDate, NaiveTime, Weekday};
 use serde::{Deserialize, Serialize};
 
 use crate::time::Timestamp;
@@ -94,6 +94,28 @@ impl Period {
     #[must_use]
     pub const fn first_day(self) -> i32 {
         self.first_day
+    }
+
+    /// Its first moment; of all time, the earliest that can be expressed.
+    #[must_use]
+    pub fn start(self) -> Timestamp {
+        match self.period_type {
+            PeriodType::AllTime => Timestamp::MIN_UTC,
+            _ => date_at(self.first_day).and_time(NaiveTime::MIN).and_utc(),
+        }
+    }
+
+    /// The period of its type that follows; none follows all time.
+    #[must_use]
+    pub fn next(self) -> Option<Self> {
+        let distance = match self.period_type {
+            PeriodType::Daily => 1,
+            PeriodType::Weekly => 7,
+            // From the first of a month, 31 days on lie in the month that follows, whatever their lengths.
+            PeriodType::Monthly => 31,
+            PeriodType::AllTime => return None,
+        };
+        Self::from_day(self.period_type, self.first_day.checked_add(distance)?).ok()
     }
 
     /// The period of that type that contains the day which lies `days` after 1970-01-01.
