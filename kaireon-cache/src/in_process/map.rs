@@ -143,6 +143,7 @@ impl Map {
     }
 
     fn insert_new(&self, key: &CacheKey, entry: Entry, now: u64) -> bool {
+        // Again when an expired entry is out of the way, or when somebody set or deleted the key meanwhile.
         loop {
             let result = self.entries.entry(key, None, |_, present| {
                 if present.is_live(now) {
@@ -151,11 +152,13 @@ impl Map {
                     EntryAction::Remove
                 }
             });
-            match result {
+            let inserted = match result {
                 EntryResult::Retained(()) => return false,
-                EntryResult::Vacant(place) if place.insert(entry.clone()).is_ok() => return true,
-                // An expired entry is out of the way now, or somebody set or deleted the key meanwhile: look again.
-                _ => {}
+                EntryResult::Vacant(place) => place.insert(entry.clone()).is_ok(),
+                _ => false,
+            };
+            if inserted {
+                return true;
             }
         }
     }
