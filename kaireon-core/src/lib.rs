@@ -9,6 +9,7 @@
 //! | [`digest`], [`time`] | keyed hashes; clocks and timestamps |
 
 mod attributes;
+pub mod attribution;
 pub mod breaker;
 pub mod cache;
 pub mod coalesce;
