@@ -152,14 +152,20 @@ ids! {
     OutcomeTypeKey => "outcome_type_key";
     /// The key of the decision flow that made a decision.
     DecisionFlowKey => "decision_flow_key";
+    /// The kind of thing a search document describes: offer, category, decision flow.
+    EntityKind => "entity_kind";
+    /// One thing of a kind, as a search document. Its `Debug` is redacted, because it may name a customer.
+    DocumentId => "document_id";
+    /// A value of a keyword field, compared as a whole. Its `Debug` is redacted, because it may be personal.
+    Keyword => "keyword";
 }
 
 plain_debug! {
     TenantId OfferId CreativeId ChannelId PlacementId CategoryId CampaignId RecommendationId InteractionId
-    OutcomeTypeKey DecisionFlowKey
+    OutcomeTypeKey DecisionFlowKey EntityKind
 }
 
-redacted_debug! { CustomerId IdempotencyKey }
+redacted_debug! { CustomerId IdempotencyKey DocumentId Keyword }
 
 impl InteractionId {
     /// A fresh id: a UUID of version 7, so that ids made later sort later (to the millisecond).

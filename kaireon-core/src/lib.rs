@@ -6,6 +6,7 @@
 //! | [`outbox`] | what has to be told to others, in the store's own atomic unit |
 //! | [`publisher`], [`event`] | the event stream and its envelope |
 //! | [`cache`], [`limiter`], [`breaker`] | the cache, rate limits, circuit breakers |
+//! | [`search`] | the search index: documents, neutral queries, facets, rebuilds |
 //! | [`digest`], [`time`] | keyed hashes; clocks and timestamps |
 
 mod attributes;
@@ -30,6 +31,7 @@ mod probe;
 pub mod publisher;
 pub mod relay;
 pub mod respond;
+pub mod search;
 pub mod store;
 pub mod summary;
 pub mod time;
@@ -53,6 +55,7 @@ pub use interaction::{
 pub use outbox::Outbox;
 pub use period::{Period, PeriodType};
 pub use publisher::EventPublisher;
+pub use search::SearchIndex;
 pub use store::InteractionStore;
 pub use summary::{Dimension, LastContact, Stats, Summary, groups};
 pub use value::{Value, ValueSum};
