@@ -1,6 +1,7 @@
 use super::*;
 use crate::probe::{Probe, drive};
 
+#[allow(clippy::redundant_allocation, reason = "both pointers are what is tested")]
 fn both(probe: &Arc<Probe>) -> Box<Arc<Probe>> {
     Box::new(Arc::clone(probe))
 }

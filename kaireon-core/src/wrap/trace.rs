@@ -101,3 +101,6 @@ impl<T> Trace<T> {
         result
     }
 }
+
+#[cfg(test)]
+mod tests;
