@@ -1,0 +1,76 @@
+//! The embedded store: files of this process alone.
+
+use kaireon_core::{InteractionStore, Result};
+
+use super::{Adapter, Connect};
+use crate::Config;
+
+/// The folder of the data directory in which it lies; other embedded backends have theirs beside it.
+const FOLDER: &str = "store";
+
+pub(super) static STORE: Adapter<dyn InteractionStore> = Adapter {
+    names: &["embedded"],
+    needs: &[],
+    stand_in: None,
+    offered_by: None,
+    check,
+    place,
+    #[cfg(feature = "embedded")]
+    connect: Connect::With(connect),
+    #[cfg(not(feature = "embedded"))]
+    connect: Connect::Without { feature: "embedded" },
+};
+
+/// The directory under one name, whatever relative path or link leads to it.
+fn place(config: &Config) -> String {
+    let directory = config.data_dir().join(FOLDER);
+    let directory = directory
+        .canonicalize()
+        .or_else(|_| std::path::absolute(&directory))
+        .unwrap_or(directory);
+    directory.to_string_lossy().into_owned()
+}
+
+#[cfg(not(feature = "embedded"))]
+fn check(_config: &Config) -> Result<()> {
+    Ok(())
+}
+
+#[cfg(feature = "embedded")]
+fn check(config: &Config) -> Result<()> {
+    settings(config).map(drop)
+}
+
+#[cfg(feature = "embedded")]
+fn settings(config: &Config) -> Result<kaireon_store_embedded::EmbeddedConfig> {
+    let settings =
+        kaireon_store_embedded::EmbeddedConfig::from_vars(|name| config.extra.get(name).cloned())?;
+    Ok(kaireon_store_embedded::EmbeddedConfig {
+        data_dir: config.data_dir().join(FOLDER),
+        ..settings
+    })
+}
+
+#[cfg(feature = "embedded")]
+fn connect(config: &Config) -> super::Connecting<dyn InteractionStore> {
+    use std::sync::Arc;
+
+    use kaireon_core::{Error, ErrorKind};
+    use kaireon_store_embedded::EmbeddedStore;
+
+    let (settings, parent) = (settings(config), config.data_dir());
+    Box::pin(async move {
+        let settings = settings?;
+        let shown = parent.display().to_string();
+        let made = tokio::task::spawn_blocking(move || std::fs::create_dir_all(parent)).await;
+        if let Ok(Err(error)) = made {
+            let context = format!("the data directory {shown} cannot be made");
+            return Err(Error::new(ErrorKind::Config, context)
+                .with_backend("embedded")
+                .with_operation("connect")
+                .with_field(crate::config::KAIREON_DATA_DIR)
+                .with_source(error));
+        }
+        Ok(Arc::new(EmbeddedStore::open(settings).await?) as Arc<dyn InteractionStore>)
+    })
+}

@@ -1,0 +1,29 @@
+//! Backends in the memory of this process: for tests, and for what needs no disk. All is lost at its end.
+
+use std::sync::Arc;
+
+use kaireon_core::memory::MemoryStore;
+use kaireon_core::InteractionStore;
+use crate::stub::SearchIndex;
+
+use super::{Adapter, Connect};
+
+pub(super) static STORE: Adapter<dyn InteractionStore> = Adapter {
+    names: &["memory"],
+    needs: &[],
+    stand_in: None,
+    offered_by: None,
+    check: |_| Ok(()),
+    place: |_| String::new(),
+    connect: Connect::With(|_| Box::pin(async { Ok(Arc::new(MemoryStore::new()) as Arc<dyn InteractionStore>) })),
+};
+
+pub(super) static SEARCH: Adapter<dyn SearchIndex> = Adapter {
+    names: &["memory"],
+    needs: &[],
+    stand_in: None,
+    offered_by: None,
+    check: |_| Ok(()),
+    place: |_| String::new(),
+    connect: Connect::With(|_| Box::pin(async { Ok(crate::stub::stub() as Arc<dyn SearchIndex>) })),
+};

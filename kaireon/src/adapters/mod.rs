@@ -1,0 +1,128 @@
+//! Every backend that an environment variable can name: one file per adapter, one list per concern.
+//!
+//! The lists are always compiled, whatever features are on, so that a value whose adapter was left out can be
+//! answered with the feature to turn on. Only an adapter's `connect` is behind `cfg`. A new adapter is one file
+//! here, which takes its row out of `planned.rs`, and its line in the lists below.
+
+mod disabled;
+mod embedded;
+mod in_process;
+mod memory;
+mod planned;
+mod registry;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use kaireon_core::{CacheStore, EventPublisher, InteractionStore, Result};
+use crate::stub::SearchIndex;
+
+pub(crate) use disabled::DisabledPublisher;
+pub(crate) use in_process::{breaker, limiter};
+pub(crate) use registry::{Factory, Found, Registry};
+
+use crate::Config;
+
+/// What a backend becomes once it is connected.
+pub(crate) type Connecting<T> = Pin<Box<dyn Future<Output = Result<Arc<T>>> + Send>>;
+
+/// One backend of one concern.
+pub(crate) struct Adapter<T: ?Sized + 'static> {
+    /// Its values in the environment; the first is its name everywhere else.
+    pub(crate) names: &'static [&'static str],
+    /// What it must be told: variables that hold a URL of one of their schemes.
+    pub(crate) needs: &'static [Variable],
+    /// What stands in for it, with a warning, where it is not told what it needs; none: the configuration is wrong.
+    pub(crate) stand_in: Option<&'static Adapter<T>>,
+    /// The variable that makes it the choice where none is named.
+    pub(crate) offered_by: Option<Variable>,
+    /// Whether what else it reads of the configuration is right; the error names the variable.
+    pub(crate) check: fn(&Config) -> Result<()>,
+    /// What tells one place of this backend from another: two configurations with the same answer mean the same
+    /// place, which a reset takes over open instead of opening it twice.
+    pub(crate) place: fn(&Config) -> String,
+    /// How to get it.
+    pub(crate) connect: Connect<T>,
+}
+
+/// How to get a backend.
+pub(crate) enum Connect<T: ?Sized> {
+    /// It is compiled in.
+    With(fn(&Config) -> Connecting<T>),
+    /// It is not, because a feature is off.
+    #[allow(dead_code, reason = "constructed where the feature is off")]
+    Without {
+        /// The feature of this crate.
+        feature: &'static str,
+    },
+    /// It is not, because this release does not have it yet.
+    Planned {
+        /// The feature that it will be behind.
+        feature: &'static str,
+    },
+}
+
+/// A variable that an adapter reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Variable {
+    DatabaseUrl,
+    RedisUrl,
+}
+
+impl Variable {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::DatabaseUrl => crate::config::DATABASE_URL,
+            Self::RedisUrl => crate::config::REDIS_URL,
+        }
+    }
+
+    pub(crate) fn of(self, config: &Config) -> Option<&str> {
+        match self {
+            Self::DatabaseUrl => config.database_url.as_deref(),
+            Self::RedisUrl => config.redis_url.as_deref(),
+        }
+    }
+
+    /// The schemes that some adapter of ours takes in this variable.
+    pub(crate) const fn schemes(self) -> &'static [&'static str] {
+        match self {
+            Self::DatabaseUrl => &["postgres", "postgresql"],
+            Self::RedisUrl => &["redis", "rediss"],
+        }
+    }
+}
+
+/// The stores, the default first.
+pub(crate) static STORES: &[&Adapter<dyn InteractionStore>] = &[
+    &embedded::STORE,
+    &memory::STORE,
+    &planned::POSTGRES_STORE,
+    &planned::DYNAMODB_STORE,
+    &planned::SCYLLA_STORE,
+    &planned::CASSANDRA_STORE,
+    &planned::KEYSPACES_STORE,
+];
+
+/// The event streams, the default first.
+pub(crate) static PUBLISHERS: &[&Adapter<dyn EventPublisher>] = &[
+    &in_process::PUBLISHER,
+    &disabled::PUBLISHER,
+    &planned::REDIS_PUBLISHER,
+    &planned::REDIS_STREAMS_PUBLISHER,
+    &planned::KAFKA_PUBLISHER,
+    &planned::KINESIS_PUBLISHER,
+    &planned::EVENTBRIDGE_PUBLISHER,
+];
+
+/// The search indexes, the default first.
+pub(crate) static SEARCH_INDEXES: &[&Adapter<dyn SearchIndex>] = &[
+    &memory::SEARCH,
+    &planned::POSTGRES_SEARCH,
+    &planned::TANTIVY_SEARCH,
+    &planned::OPENSEARCH_SEARCH,
+];
+
+/// The caches, the default first.
+pub(crate) static CACHES: &[&Adapter<dyn CacheStore>] = &[&in_process::CACHE, &planned::REDIS_CACHE];

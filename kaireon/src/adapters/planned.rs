@@ -1,0 +1,70 @@
+//! Backends that the family's documentation names and this release does not have yet: known values, so that they
+//! are answered as such and not as misspelt.
+
+use kaireon_core::{CacheStore, EventPublisher, InteractionStore};
+use crate::stub::SearchIndex;
+
+use super::{Adapter, Connect, Variable, disabled};
+
+const DATABASE: &[Variable] = &[Variable::DatabaseUrl];
+
+const REDIS: &[Variable] = &[Variable::RedisUrl];
+
+const fn planned<T: ?Sized + 'static>(
+    names: &'static [&'static str],
+    feature: &'static str,
+    needs: &'static [Variable],
+    offered_by: Option<Variable>,
+) -> Adapter<T> {
+    Adapter {
+        names,
+        needs,
+        stand_in: None,
+        offered_by,
+        check: |_| Ok(()),
+        place: |_| String::new(),
+        connect: Connect::Planned { feature },
+    }
+}
+
+pub(super) static POSTGRES_STORE: Adapter<dyn InteractionStore> = planned(
+    &["postgresql", "postgres", "pg"],
+    "postgres",
+    DATABASE,
+    Some(Variable::DatabaseUrl),
+);
+pub(super) static DYNAMODB_STORE: Adapter<dyn InteractionStore> =
+    planned(&["dynamodb"], "dynamodb", &[], None);
+pub(super) static SCYLLA_STORE: Adapter<dyn InteractionStore> =
+    planned(&["scylla", "scylladb"], "scylla", &[], None);
+pub(super) static CASSANDRA_STORE: Adapter<dyn InteractionStore> =
+    planned(&["cassandra"], "cassandra", &[], None);
+pub(super) static KEYSPACES_STORE: Adapter<dyn InteractionStore> =
+    planned(&["keyspaces", "aws_keyspaces"], "keyspaces", &[], None);
+
+/// Fire and forget: a host without Redis at hand, such as a developer's machine, goes on without a stream.
+pub(super) static REDIS_PUBLISHER: Adapter<dyn EventPublisher> = Adapter {
+    stand_in: Some(&disabled::PUBLISHER),
+    ..planned(&["redis"], "redis", REDIS, Some(Variable::RedisUrl))
+};
+pub(super) static REDIS_STREAMS_PUBLISHER: Adapter<dyn EventPublisher> =
+    planned(&["redis-streams", "redis_streams"], "redis", REDIS, None);
+pub(super) static KAFKA_PUBLISHER: Adapter<dyn EventPublisher> =
+    planned(&["kafka", "redpanda", "msk", "aws_msk"], "kafka", &[], None);
+pub(super) static KINESIS_PUBLISHER: Adapter<dyn EventPublisher> =
+    planned(&["kinesis"], "kinesis", &[], None);
+pub(super) static EVENTBRIDGE_PUBLISHER: Adapter<dyn EventPublisher> =
+    planned(&["eventbridge"], "eventbridge", &[], None);
+
+pub(super) static POSTGRES_SEARCH: Adapter<dyn SearchIndex> = planned(
+    &["pg", "postgresql", "postgres"],
+    "postgres",
+    DATABASE,
+    Some(Variable::DatabaseUrl),
+);
+pub(super) static TANTIVY_SEARCH: Adapter<dyn SearchIndex> = planned(&["tantivy"], "tantivy", &[], None);
+pub(super) static OPENSEARCH_SEARCH: Adapter<dyn SearchIndex> =
+    planned(&["opensearch"], "opensearch", &[], None);
+
+pub(super) static REDIS_CACHE: Adapter<dyn CacheStore> =
+    planned(&["redis"], "redis", REDIS, Some(Variable::RedisUrl));

@@ -1,0 +1,42 @@
+//! Erasing a customer from every place that may hold something of them.
+
+use kaireon_core::store::{Erasure, ErasureReceipt};
+use kaireon_core::{CacheStore, InteractionStore, Result};
+use crate::stub::SearchIndex;
+
+use crate::report::Part;
+
+/// What was erased.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "a part may have kept what it has of the customer"]
+#[non_exhaustive]
+pub struct Erased {
+    /// The store's receipt, with the counts of `search` and `cache` added.
+    pub receipt: ErasureReceipt,
+    /// Parts whose backend cannot erase a customer. What they hold of the customer stays until the host removes it
+    /// or it expires.
+    pub unsupported: Vec<Part>,
+}
+
+pub(crate) async fn erase(
+    request: Erasure,
+    store: &dyn InteractionStore,
+    search: &dyn SearchIndex,
+    cache: &dyn CacheStore,
+) -> Result<Erased> {
+    let (tenant, customer) = (request.tenant.clone(), request.customer.clone());
+    // The tombstone first: what is indexed or cached from the store after it no longer holds the customer.
+    let mut receipt = store.erase_customer(request).await?;
+    let mut unsupported = Vec::new();
+    if search.capabilities().erasure {
+        receipt.add("search", search.erase_customer(&tenant, &customer).await?);
+    } else {
+        unsupported.push(Part::Search);
+    }
+    if cache.capabilities().erasure {
+        receipt.add("cache", cache.erase_customer(&tenant, &customer).await?);
+    } else {
+        unsupported.push(Part::Cache);
+    }
+    Ok(Erased { receipt, unsupported })
+}

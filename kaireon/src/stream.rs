@@ -1,0 +1,321 @@
+//! What lies between a store and an event stream: the `publish` lane of the outbox, and the relay that empties it.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_core::Stream;
+use kaireon_core::outbox::Lane;
+use kaireon_core::publisher::{Signal, Subscriber};
+use kaireon_core::relay::{PublishSink, Relay, RelayConfig};
+use kaireon_core::{Effect, Error, ErrorKind, EventPublisher, Outbox, Result};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+/// When recorded events are written into the `publish` lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LanePolicy {
+    /// Never: the stream is disabled. What an earlier run left stays for the next one that has a stream.
+    Never,
+    /// Always: subscribers may be elsewhere.
+    Always,
+    /// While somebody in this process subscribes.
+    WhileSubscribed,
+}
+
+/// The pause before a lane that could not be turned off is tried again.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// How far a stream has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Another stream of the same outbox still empties it.
+    Waiting,
+    Running,
+    Ended,
+}
+
+/// One lane from one store to one publisher.
+pub(crate) struct EventStream {
+    core: Arc<Core>,
+    keeper: Mutex<Option<AbortHandle>>,
+}
+
+struct Core {
+    policy: LanePolicy,
+    outbox: Option<Arc<dyn Outbox>>,
+    publisher: Arc<dyn EventPublisher>,
+    leftovers_wait: Duration,
+    listeners: AtomicUsize,
+    changed: Notify,
+    phase: watch::Sender<Phase>,
+    state: tokio::sync::Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    lane: LaneState,
+    relay: Option<Arc<Relay>>,
+    /// Whether another stream has taken the lane over, so that this one leaves it alone.
+    handed_over: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum LaneState {
+    #[default]
+    Unknown,
+    On,
+    Off,
+}
+
+impl EventStream {
+    /// A stream that does nothing yet.
+    pub(crate) fn new(
+        policy: LanePolicy,
+        outbox: Option<Arc<dyn Outbox>>,
+        publisher: Arc<dyn EventPublisher>,
+        leftovers_wait: Duration,
+    ) -> Arc<Self> {
+        let core = Core {
+            policy,
+            outbox,
+            publisher,
+            leftovers_wait,
+            listeners: AtomicUsize::new(0),
+            changed: Notify::new(),
+            phase: watch::Sender::new(Phase::Waiting),
+            state: tokio::sync::Mutex::default(),
+        };
+        Arc::new(Self {
+            core: Arc::new(core),
+            keeper: Mutex::new(None),
+        })
+    }
+
+    pub(crate) fn policy(&self) -> LanePolicy {
+        self.core.policy
+    }
+
+    /// Turns the lane on where it is to be on from the first record.
+    pub(crate) async fn prepare(&self) -> Result<()> {
+        if self.core.policy == LanePolicy::Always {
+            let mut state = self.core.state.lock().await;
+            self.core.set_lane(&mut state, LaneState::On).await?;
+        }
+        Ok(())
+    }
+
+    /// Leaves the lane to another stream.
+    pub(crate) async fn hand_over(&self) {
+        self.core.state.lock().await.handed_over = true;
+    }
+
+    /// Takes the lane back, because the other stream was not to be had.
+    pub(crate) async fn take_back(&self) {
+        let mut state = self.core.state.lock().await;
+        state.handed_over = false;
+        state.lane = LaneState::Unknown;
+        drop(state);
+        self.core.changed.notify_one();
+    }
+
+    /// Begins to relay, and lets subscribers in. Idempotent.
+    pub(crate) async fn start(&self) -> Result<()> {
+        let core = &self.core;
+        let mut state = core.state.lock().await;
+        if *core.phase.borrow() != Phase::Waiting {
+            return Ok(());
+        }
+        match core.policy {
+            LanePolicy::Never => core.set_lane(&mut state, LaneState::Off).await?,
+            LanePolicy::Always => {
+                core.set_lane(&mut state, LaneState::On).await?;
+                core.relay(&mut state);
+            }
+            LanePolicy::WhileSubscribed => {
+                core.set_lane(&mut state, LaneState::Off).await?;
+                if core.outbox.is_some() {
+                    let keeper = tokio::spawn(Arc::clone(core).keep()).abort_handle();
+                    if let Some(former) = self.keeper.lock().replace(keeper) {
+                        former.abort();
+                    }
+                }
+            }
+        }
+        drop(state);
+        core.phase.send_replace(Phase::Running);
+        Ok(())
+    }
+
+    /// Counts a subscriber in, until it is dropped; what is recorded from now on is written into the lane.
+    pub(crate) async fn listen(&self, subscriber: Subscriber) -> Result<Subscriber> {
+        let core = &self.core;
+        if core.policy != LanePolicy::WhileSubscribed || core.outbox.is_none() {
+            return Ok(subscriber);
+        }
+        let ended = || {
+            Error::new(ErrorKind::Unavailable, "the event stream has ended")
+                .with_operation("subscribe")
+                .with_effect(Effect::NotApplied)
+        };
+        let mut phases = core.phase.subscribe();
+        let phase = *phases
+            .wait_for(|phase| *phase != Phase::Waiting)
+            .await
+            .map_err(|_| ended())?;
+        if phase == Phase::Ended {
+            return Err(ended());
+        }
+        core.listeners.fetch_add(1, Ordering::AcqRel);
+        let listening = Listening(Arc::clone(core));
+        let mut state = core.state.lock().await;
+        core.set_lane(&mut state, LaneState::On).await?;
+        core.relay(&mut state);
+        drop(state);
+        Ok(Subscriber::new(Counted {
+            subscriber,
+            _listening: listening,
+        }))
+    }
+
+    /// What the relay does, where there is one.
+    pub(crate) async fn relay(&self) -> Option<Arc<Relay>> {
+        self.core.state.lock().await.relay.clone()
+    }
+
+    /// Delivers what waits, ends the relay, and leaves the lane off where it was on for subscribers of this
+    /// process alone. Lets no subscriber in any more. Idempotent.
+    pub(crate) async fn drain(&self, deadline: Instant) -> Result<()> {
+        self.core.phase.send_replace(Phase::Ended);
+        if let Some(keeper) = self.keeper.lock().take() {
+            keeper.abort();
+        }
+        let relay = self.relay().await;
+        let drained = match relay {
+            Some(relay) => {
+                relay
+                    .drain(deadline.saturating_duration_since(Instant::now()))
+                    .await
+            }
+            None => Ok(()),
+        };
+        let mut state = self.core.state.lock().await;
+        if self.core.policy == LanePolicy::WhileSubscribed {
+            let off = self.core.set_lane(&mut state, LaneState::Off);
+            let timeout = |_| Error::new(ErrorKind::Timeout, "the publish lane was not turned off in time");
+            tokio::time::timeout_at(deadline.max(Instant::now() + Duration::from_millis(10)), off)
+                .await
+                .map_err(timeout)
+                .flatten()?;
+        }
+        drained
+    }
+}
+
+impl Core {
+    async fn set_lane(&self, state: &mut State, wanted: LaneState) -> Result<()> {
+        let Some(outbox) = &self.outbox else {
+            return Ok(());
+        };
+        if state.lane == wanted || state.handed_over {
+            return Ok(());
+        }
+        state.lane = LaneState::Unknown;
+        // The other lanes are a migration's and an export's, not ours to change.
+        let lanes = outbox.lanes().await?;
+        let on = wanted == LaneState::On;
+        if lanes.contains(Lane::Publish) != on {
+            let lanes = if on {
+                lanes.with(Lane::Publish)
+            } else {
+                lanes.without(Lane::Publish)
+            };
+            outbox.set_lanes(lanes).await?;
+        }
+        state.lane = wanted;
+        Ok(())
+    }
+
+    fn relay(&self, state: &mut State) {
+        if let (Some(outbox), None) = (&self.outbox, &state.relay) {
+            let sink = PublishSink::new(Arc::clone(&self.publisher));
+            let relay = Relay::spawn(Arc::clone(outbox), sink, RelayConfig::new(Lane::Publish));
+            state.relay = Some(Arc::new(relay));
+        }
+    }
+
+    /// Turns the lane off whenever the last subscriber has left, and lets leftovers of an earlier run expire when
+    /// nobody has come for them.
+    async fn keep(self: Arc<Self>) {
+        let mut leftovers = std::pin::pin!(tokio::time::sleep(self.leftovers_wait));
+        let mut expired = false;
+        loop {
+            tokio::select! {
+                () = self.changed.notified() => {}
+                () = &mut leftovers, if !expired => {
+                    expired = true;
+                    self.relay(&mut *self.state.lock().await);
+                }
+            }
+            let mut state = self.state.lock().await;
+            // Counted under the lock: who comes later waits for it and turns the lane on again.
+            if self.listeners.load(Ordering::Acquire) > 0 {
+                continue;
+            }
+            if let Err(error) = self.set_lane(&mut state, LaneState::Off).await {
+                tracing::warn!(%error, "the publish lane could not be turned off, will try again");
+                drop(state);
+                tokio::time::sleep(RETRY_PAUSE).await;
+                self.changed.notify_one();
+            }
+        }
+    }
+}
+
+impl Drop for EventStream {
+    fn drop(&mut self) {
+        if let Some(keeper) = self.keeper.lock().take() {
+            keeper.abort();
+        }
+    }
+}
+
+impl fmt::Debug for EventStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventStream")
+            .field("policy", &self.core.policy)
+            .field("phase", &*self.core.phase.borrow())
+            .field("listeners", &self.core.listeners)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One subscriber that counts as listening.
+struct Listening(Arc<Core>);
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        if self.0.listeners.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.changed.notify_one();
+        }
+    }
+}
+
+/// A subscription that counts as listening while it lives.
+struct Counted {
+    subscriber: Subscriber,
+    _listening: Listening,
+}
+
+impl Stream for Counted {
+    type Item = Result<Signal>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Pin::new(&mut self.subscriber).poll_next(context)
+    }
+}

@@ -1,0 +1,21 @@
+//! The facade's tests, in one binary.
+
+#[path = "suite/custom.rs"]
+mod custom;
+#[path = "suite/erasure.rs"]
+mod erasure;
+#[path = "suite/events.rs"]
+mod events;
+#[path = "suite/health.rs"]
+mod health;
+#[cfg(feature = "logging")]
+#[path = "suite/logs.rs"]
+mod logs;
+#[path = "suite/reset.rs"]
+mod reset;
+#[path = "suite/shutdown.rs"]
+mod shutdown;
+#[path = "suite/support.rs"]
+mod support;
+#[path = "suite/validation.rs"]
+mod validation;

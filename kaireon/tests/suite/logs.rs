@@ -1,0 +1,75 @@
+//! What is logged at the start, and what never is.
+
+use kaireon::logging::{LogConfig, LogFormat, subscriber};
+
+use crate::support::{Capture, LONG, config, shown};
+
+/// Runs on one thread, so that the subscriber of this thread sees everything.
+fn logged(filter: &str, run: impl AsyncFnOnce()) -> Vec<serde_json::Value> {
+    let capture = Capture::default();
+    let writer = capture.clone();
+    let config = LogConfig {
+        filter: filter.to_owned(),
+        format: LogFormat::Json,
+    };
+    let subscriber = subscriber(&config, move || writer.clone()).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    tracing::subscriber::with_default(subscriber, || runtime.block_on(run()));
+    capture
+        .text()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn one_line_at_the_start_says_each_backend_and_why() {
+    let lines = logged("info", async || {
+        let infra = config(&[("INTERACTION_STORE", "memory")]).start().await.unwrap();
+        drop(infra);
+    });
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    let line = &lines[0];
+    assert_eq!(line["message"], "kaireon started");
+    assert_eq!(line["store"], "memory (INTERACTION_STORE)");
+    assert_eq!(line["events"], "in-process (EVENT_PUBLISHER is unset)");
+    assert_eq!(line["search"], "memory (SEARCH_INDEX is unset)");
+    assert_eq!(line["cache"], "in-process (CACHE_STORE is unset)");
+    assert_eq!(line["per_process"], "rate limits, jobs, circuit breakers");
+}
+
+#[test]
+fn redis_without_its_url_is_one_warning() {
+    let lines = logged("info", async || {
+        let vars = [("INTERACTION_STORE", "memory"), ("EVENT_PUBLISHER", "redis")];
+        let infra = config(&vars).start().await.unwrap();
+        infra.store().record_event(shown("c", "k")).await.unwrap();
+    });
+    let warnings: Vec<_> = lines.iter().filter(|line| line["level"] == "WARN").collect();
+    assert_eq!(warnings.len(), 1, "{lines:?}");
+    assert_eq!(warnings[0]["message"], "events is disabled");
+    assert_eq!(warnings[0]["why"], "EVENT_PUBLISHER=redis without REDIS_URL");
+}
+
+#[test]
+fn the_filter_holds_and_nothing_personal_is_logged() {
+    let run = async || {
+        let infra = config(&[("INTERACTION_STORE", "memory")]).start().await.unwrap();
+        let _ = infra.store().record_event(shown("anna", "key-of-anna")).await;
+        let _ = infra.shutdown(LONG).await;
+    };
+    assert!(logged("off", run).is_empty());
+    let lines = logged("trace", run);
+    assert!(lines.len() > 1);
+    assert!(lines.iter().all(|line| !line.to_string().contains("anna")), "{lines:?}");
+}
+
+#[test]
+fn a_filter_that_cannot_be_read_is_refused() {
+    let config = LogConfig {
+        filter: "kaireon=loud".to_owned(),
+        format: LogFormat::Json,
+    };
+    let error = subscriber(&config, std::io::sink).err().expect("a filter that is wrong");
+    assert_eq!(error.field(), Some("KAIREON_LOG"));
+}

@@ -1,0 +1,144 @@
+//! Putting another set in place.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use kaireon::core::memory::MemoryStore;
+use kaireon::core::{Effect, Error, ErrorKind};
+use kaireon::{Config, Infra, Outcome, Part};
+
+use crate::support::{LONG, config, in_memory, next_event, recorded_topic, shown};
+
+fn memory() -> Config {
+    config(&[("INTERACTION_STORE", "memory")])
+}
+
+fn quick(mut config: Config) -> Config {
+    config.handover.grace = Duration::from_millis(20);
+    config
+}
+
+#[tokio::test]
+async fn a_handle_taken_before_answers_unavailable_afterwards_and_a_new_one_works() {
+    let infra = in_memory().await;
+    let before = infra.store();
+    let cache = infra.cache();
+    before.record_event(shown("c", "k")).await.unwrap();
+    let report = infra.reset(quick(memory())).await.unwrap();
+    assert!(report.is_clean(), "{report}");
+    let error = before.record_event(shown("c", "k2")).await.unwrap_err();
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, Effect::NotApplied));
+    assert_eq!(cache.ping().await.unwrap_err().kind(), ErrorKind::Unavailable);
+    // What both sets name is the same store.
+    assert!(!infra.store().record_event(shown("c", "k")).await.unwrap().is_new());
+    assert!(matches!(report.outcome(Part::Store), Some(Outcome::CarriedOver)), "{report}");
+}
+
+#[tokio::test]
+async fn callers_have_their_grace_to_finish_with_old_handles() {
+    let infra = in_memory().await;
+    let before = infra.store();
+    let mut new = memory();
+    new.handover.grace = LONG;
+    let resetting = tokio::spawn({
+        let infra = infra.clone();
+        async move { infra.reset(new).await }
+    });
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    before.record_event(shown("c", "k")).await.unwrap();
+    drop(before);
+    // It ends as soon as nobody holds an old handle, long before the grace does.
+    tokio::time::timeout(LONG / 4, resetting).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_failing_new_set_leaves_the_old_one_serving() {
+    let closed = Arc::new(AtomicBool::new(false));
+    let shut = Arc::clone(&closed);
+    let infra = Infra::builder()
+        .config(memory())
+        .register_store("shop", move |_| {
+            let shut = shut.load(Ordering::SeqCst);
+            async move {
+                if shut { Err(Error::new(ErrorKind::Unavailable, "closed")) } else { Ok(MemoryStore::new()) }
+            }
+        })
+        .build()
+        .await
+        .unwrap();
+    let before = infra.store();
+    let mut events = infra.events().subscribe(recorded_topic()).await.unwrap();
+    closed.store(true, Ordering::SeqCst);
+    let error = infra.reset(config(&[("INTERACTION_STORE", "shop")])).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    let error = infra.reset(config(&[("INTERACTION_STORE", "mysql")])).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert_eq!(infra.startup().store.backend, "memory");
+    before.record_event(shown("c", "k")).await.unwrap();
+    next_event(&mut events).await;
+
+    closed.store(false, Ordering::SeqCst);
+    let shop = quick(config(&[("INTERACTION_STORE", "shop")]));
+    let report = infra.reset(shop).await.unwrap();
+    assert!(matches!(report.outcome(Part::Store), Some(Outcome::Drained)), "{report}");
+    assert_eq!(infra.startup().store.backend, "shop");
+    assert!(infra.store().record_event(shown("c", "k")).await.unwrap().is_new());
+}
+
+#[tokio::test]
+async fn a_subscription_to_a_stream_that_stays_goes_on() {
+    let infra = in_memory().await;
+    let mut events = infra.events().subscribe(recorded_topic()).await.unwrap();
+    infra.store().record_event(shown("c", "k1")).await.unwrap();
+    let report = infra.reset(quick(memory())).await.unwrap();
+    assert!(matches!(report.outcome(Part::Relay), Some(Outcome::CarriedOver)), "{report}");
+    infra.store().record_event(shown("c", "k2")).await.unwrap();
+    let first = next_event(&mut events).await;
+    assert_ne!(next_event(&mut events).await.id(), first.id());
+    assert!(infra.shutdown(LONG).await.is_clean());
+    assert!(events.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_changed_stream_delivers_what_the_old_one_had_and_begins_anew() {
+    let infra = in_memory().await;
+    let mut old = infra.events().subscribe(recorded_topic()).await.unwrap();
+    infra.store().record_event(shown("c", "k1")).await.unwrap();
+    let disabled = config(&[("INTERACTION_STORE", "memory"), ("EVENT_PUBLISHER", "disabled")]);
+    let report = infra.reset(quick(disabled)).await.unwrap();
+    assert!(matches!(report.outcome(Part::Relay), Some(Outcome::Drained)), "{report}");
+    assert!(matches!(report.outcome(Part::Store), Some(Outcome::CarriedOver)), "{report}");
+    next_event(&mut old).await;
+    assert!(old.next().await.is_none(), "the old stream goes on");
+    // Nothing queues up while it is disabled.
+    infra.store().record_event(shown("c", "k2")).await.unwrap();
+    assert_eq!(infra.health().await.part(Part::Relay).unwrap().backlog, Some(0));
+
+    infra.reset(quick(memory())).await.unwrap();
+    let mut new = infra.events().subscribe(recorded_topic()).await.unwrap();
+    infra.store().record_event(shown("c", "k3")).await.unwrap();
+    next_event(&mut new).await;
+}
+
+#[tokio::test]
+async fn no_record_is_lost_or_refused_while_resets_go_on() {
+    let infra = in_memory().await;
+    let recording = tokio::spawn({
+        let infra = infra.clone();
+        async move {
+            for key in 0..2_000 {
+                // A handle per call, as hosts take it.
+                infra.store().record_event(shown("c", &format!("k{key}"))).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+    while !recording.is_finished() {
+        let mut new = memory();
+        new.handover.grace = LONG;
+        let report = infra.reset(new).await.unwrap();
+        assert!(report.is_clean(), "{report}");
+    }
+    recording.await.unwrap();
+}

@@ -1,0 +1,94 @@
+//! What the tests share.
+
+use std::fmt;
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use kaireon::core::publisher::{Subscriber, Subscription};
+use kaireon::core::{Error, Event, EventType, Interaction};
+use kaireon::{Config, Infra};
+
+/// So long that only a defect takes it.
+pub(crate) const LONG: Duration = Duration::from_secs(20);
+
+pub(crate) fn config(vars: &[(&str, &str)]) -> Config {
+    Config::from_vars(vars.iter().copied())
+}
+
+/// A store that needs no disk.
+pub(crate) async fn in_memory() -> Infra {
+    config(&[("INTERACTION_STORE", "memory")]).start().await.unwrap()
+}
+
+pub(crate) fn shown(customer: &str, key: &str) -> Interaction {
+    Interaction::builder("acme", customer)
+        .offer("shoes")
+        .creative("banner")
+        .channel("web")
+        .idempotency_key(key)
+        .build()
+        .unwrap()
+}
+
+pub(crate) fn recorded_topic() -> Subscription {
+    Subscription::to([EventType::interaction_recorded()])
+}
+
+/// The next event, acknowledged.
+pub(crate) async fn next_event(subscriber: &mut Subscriber) -> Event {
+    let delivery = tokio::time::timeout(LONG, subscriber.next_delivery()).await;
+    let mut delivery = delivery.expect("no event came").unwrap().expect("the stream ended");
+    delivery.ack().await.unwrap();
+    delivery.event().clone()
+}
+
+/// Waits until a condition holds.
+pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+    let holding = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(LONG, holding)
+        .await
+        .unwrap_or_else(|_| panic!("not within {LONG:?}: {what}"));
+}
+
+/// Everything that an error can show: itself, its debug form, and its sources.
+pub(crate) fn all_of(error: &Error) -> String {
+    let mut text = format!("{error}\n{error:?}");
+    let mut source = std::error::Error::source(error);
+    while let Some(next) = source {
+        text.push_str(&format!("\n{next}\n{next:?}"));
+        source = next.source();
+    }
+    text
+}
+
+/// A writer whose text can be read.
+#[derive(Clone, Default)]
+pub(crate) struct Capture(Arc<Mutex<Vec<u8>>>);
+
+impl Capture {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Capture {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Capture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Capture")
+    }
+}
