@@ -24,16 +24,24 @@
 //! # }).unwrap();
 //! ```
 
+mod breaker;
+mod cache;
 mod cursor;
 mod lanes;
+mod limiter;
 mod outbox;
 mod place;
+mod publisher;
 mod state;
 mod store;
 mod tenant;
 #[cfg(test)]
 mod tests;
 
+pub use breaker::MemoryBreaker;
+pub use cache::MemoryCache;
+pub use limiter::MemoryLimiter;
 pub use outbox::MemoryOutbox;
 pub use place::{DEDUPE_HORIZON, MemoryOptions, MemoryPlace};
+pub use publisher::MemoryPublisher;
 pub use store::MemoryStore;
