@@ -6,7 +6,7 @@ use super::Model;
 const ONE: u128 = 1 << 60;
 
 /// How many binary digits of the age, in half-lives, are heeded behind the point.
-const DIGITS: usize = 32;
+const DIGITS: usize = 48;
 
 /// 2^(-2^-1), 2^(-2^-2), …, each times [`ONE`]: each the root of the one before.
 const ROOTS: [u128; DIGITS] = {
@@ -85,10 +85,9 @@ mod tests {
             let expected = u64::try_from(ONE.checked_shr(halvings).unwrap_or(0)).unwrap();
             assert_eq!(decayed(u128::from(halvings) * 7_000, 7_000), expected);
         }
-        // 2^-0.5 and 2^-1.25 to twelve digits.
         let one = u64::try_from(ONE).unwrap() as f64;
-        assert!((decayed(500, 1_000) as f64 / one - 0.707_106_781_187).abs() < 1e-9);
-        assert!((decayed(1_250, 1_000) as f64 / one - 0.420_448_207_627).abs() < 1e-9);
+        assert!((decayed(500, 1_000) as f64 / one - std::f64::consts::FRAC_1_SQRT_2).abs() < 1e-14);
+        assert!((decayed(1_250, 1_000) as f64 / one - 0.420_448_207_626_857_3).abs() < 1e-14);
     }
 
     #[test]
