@@ -4,6 +4,7 @@ pub mod broken;
 mod captor;
 mod fixture;
 mod macros;
+pub mod outbox;
 pub mod store;
 pub mod suite;
 mod world;

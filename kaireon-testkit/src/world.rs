@@ -1,5 +1,6 @@
 //! What a case works with: a store, a tenant of its own, and short ways to say what happens to them.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::error::Error as StdError;
 use std::fmt::Debug;
@@ -12,8 +13,8 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use kaireon_core::digest::TenantKey;
 use kaireon_core::store::{
-    Accepted, Erasure, ErasureId, ErasureReceipt, FenceRequest, Generation, HistoryQuery, Purge, RecordBatch,
-    Recorded, ScanQuery, StoreCapabilities, SummaryQuery,
+    Accepted, Erasure, ErasureId, ErasureReceipt, FenceRequest, Generation, HistoryCursor, HistoryQuery,
+    Purge, RecordBatch, Recorded, ScanQuery, StoreCapabilities, SummaryQuery,
 };
 use kaireon_core::time::{ManualClock, Timestamp};
 use kaireon_core::{
@@ -411,16 +412,16 @@ impl<'f> World<'f> {
 
     /// Checks that a customer consists of exactly these interactions: summaries, and history where there is one.
     pub(crate) async fn holds(&self, customer: &str, events: &[Interaction]) {
-        assert_eq!(
-            self.summaries(customer).await,
-            fold(events),
-            "summaries are the fold of what was accepted"
+        same(
+            &self.summaries(customer).await,
+            &fold(events),
+            "summaries are the fold of what was accepted",
         );
         if self.can.history {
-            assert_eq!(
-                self.history(customer).await,
-                newest_first(events),
-                "the history is what was accepted"
+            same(
+                &self.history(customer).await,
+                &newest_first(events),
+                "the history is what was accepted",
             );
         }
     }
@@ -510,9 +511,27 @@ pub(crate) fn fold(events: &[Interaction]) -> Vec<Summary> {
 /// These interactions as a history returns them.
 pub(crate) fn newest_first(events: &[Interaction]) -> Vec<Interaction> {
     let mut events = events.to_vec();
+    events.sort_by_cached_key(|event| Reverse(HistoryCursor::after(event)));
     events
-        .sort_by(|left, right| (right.timestamp, right.id.as_str()).cmp(&(left.timestamp, left.id.as_str())));
-    events
+}
+
+/// Checks that two lists are equal, and says where they differ first instead of printing all of them.
+pub(crate) fn same<T: PartialEq + Debug>(found: &[T], expected: &[T], what: &str) {
+    if found == expected {
+        return;
+    }
+    let place = found
+        .iter()
+        .zip(expected)
+        .position(|(found, expected)| found != expected);
+    let place = place.unwrap_or(found.len().min(expected.len()));
+    panic!(
+        "{what}: {} found where {} were expected, first unlike at {place}: {:?} where {:?} was expected",
+        found.len(),
+        expected.len(),
+        found.get(place),
+        expected.get(place),
+    );
 }
 
 /// Runs futures on tasks of their own, at the same time; a panic of one is a panic of all.

@@ -1,0 +1,141 @@
+//! Several relays share the work of a lane and lose or double nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use kaireon_core::Outbox;
+use kaireon_core::outbox::{Lane, LaneSet, RANGES, Verdict};
+use parking_lot::Mutex;
+
+use super::{TTL, drain, fetch, ids, lease, settled};
+use crate::StoreFixture;
+use crate::world::{Built, Need, World, noon, together};
+
+/// One relay: it asks for its share, delivers, settles, and now and then gives everything back.
+async fn relay(
+    outbox: Arc<dyn Outbox>,
+    name: String,
+    done: Arc<AtomicBool>,
+    told: Arc<Mutex<Vec<(String, String)>>>,
+) {
+    let mut share = RANGES;
+    for round in 0_u32.. {
+        let leased = lease(&outbox, Lane::Publish, &name, TTL, share).await;
+        share = RANGES.div_ceil(leased.owners);
+        let entries = fetch(&outbox, &leased.leases, 16).await.unwrap();
+        if entries.is_empty() {
+            if done.load(Ordering::SeqCst) && outbox.status(Lane::Publish).await.unwrap().backlog == 0 {
+                outbox.release(leased.leases).await.unwrap();
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        // Told before it is settled, as a relay tells; it holds the range, so nobody else tells it meanwhile.
+        for entry in &entries {
+            told.lock()
+                .push((entry.partition().to_owned(), entry.to_event().id().to_owned()));
+        }
+        let settlements = entries
+            .iter()
+            .map(|entry| settled(entry, Verdict::Delivered))
+            .collect();
+        outbox.settle(&leased.leases, settlements).await.unwrap();
+        if round % 7 == 6 {
+            outbox.release(leased.leases).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Relays on two handles deliver what writers record meanwhile: each entry once, each customer in order.
+pub async fn several_relays_deliver_each_entry_once_and_in_order(fixture: &dyn StoreFixture) {
+    let world = World::open(fixture).await;
+    if !world.can(&[Need::Outbox]).await {
+        return;
+    }
+    let second = world.second_handle().await;
+    world
+        .outbox()
+        .set_lanes(LaneSet::of(&[Lane::Publish]))
+        .await
+        .unwrap();
+    let (done, told) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
+    let start = |n: usize| {
+        let outbox = if n.is_multiple_of(2) {
+            world.outbox()
+        } else {
+            second.outbox().unwrap()
+        };
+        tokio::spawn(relay(
+            outbox,
+            format!("relay-{n}"),
+            Arc::clone(&done),
+            Arc::clone(&told),
+        ))
+    };
+    let relays: Vec<_> = (0..3).map(start).collect();
+    let writer = |task: i64| {
+        let store = Arc::clone(&world.store);
+        let event = |n: i64| {
+            let event = world
+                .event(&format!("c{task}-{}", n % 5))
+                .id(format!("{task}-{n:03}"));
+            event.timestamp(noon(-n)).built()
+        };
+        let events: Vec<_> = (0..60).map(event).collect();
+        async move {
+            for event in events {
+                store.record_event(event).await.unwrap();
+            }
+        }
+    };
+    together((0..4).map(writer)).await;
+    done.store(true, Ordering::SeqCst);
+    for relay in relays {
+        relay.await.unwrap();
+    }
+    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (customer, id) in told.lock().drain(..) {
+        found.entry(customer).or_default().push(id);
+    }
+    assert_eq!(
+        found.values().map(Vec::len).sum::<usize>(),
+        240,
+        "each entry is told once"
+    );
+    for (customer, ids) in found {
+        assert!(
+            ids.windows(2).all(|pair| pair[0] < pair[1]),
+            "in order, customer number {}",
+            customer.len()
+        );
+    }
+}
+
+/// A relay that stops in the middle leaves what it did not settle to the next, in order.
+pub async fn a_relay_that_stops_leaves_the_rest_to_the_next(fixture: &dyn StoreFixture) {
+    let world = World::open(fixture).await;
+    if !world.can(&[Need::Outbox]).await {
+        return;
+    }
+    let outbox = world.outbox();
+    outbox.set_lanes(LaneSet::of(&[Lane::Publish])).await.unwrap();
+    for n in 0..10 {
+        world
+            .record(&world.event("anna").id(format!("{n}")).built())
+            .await;
+    }
+    let ttl = Duration::from_millis(300);
+    let first = lease(&outbox, Lane::Publish, "first", ttl, RANGES).await.leases;
+    let entries = fetch(&outbox, &first, 6).await.unwrap();
+    let settlements = entries[..4]
+        .iter()
+        .map(|entry| settled(entry, Verdict::Delivered))
+        .collect();
+    outbox.settle(&first, settlements).await.unwrap();
+    world.pass(ttl + Duration::from_millis(100)).await;
+    let rest = drain(&outbox, Lane::Publish, "second").await;
+    assert_eq!(ids(&rest), ["4", "5", "6", "7", "8", "9"]);
+}

@@ -1,0 +1,185 @@
+//! Fetching and settling: in order, idempotent, and only under a lease that is still held.
+
+use kaireon_core::ErrorKind;
+use kaireon_core::outbox::{FetchFrom, Lane, LaneSet, Verdict};
+
+use super::{fetch, host_event, ids, lease, lease_all, settled};
+use crate::StoreFixture;
+use crate::world::{Built, Need, World, noon};
+
+/// Settled entries are gone for good; settling them again does nothing.
+pub async fn settled_entries_are_gone_and_settling_again_does_nothing(fixture: &dyn StoreFixture) {
+    let world = World::open(fixture).await;
+    if !world.can(&[Need::Outbox]).await {
+        return;
+    }
+    let outbox = world.outbox();
+    outbox.set_lanes(LaneSet::of(&[Lane::Publish])).await.unwrap();
+    for n in 0..6 {
+        world.record(&world.event(&format!("c{}", n % 3)).built()).await;
+    }
+    let leases = lease_all(&outbox, Lane::Publish, "relay").await;
+    let entries = fetch(&outbox, &leases, 100).await.unwrap();
+    assert_eq!(
+        fetch(&outbox, &leases, 100).await.unwrap(),
+        entries,
+        "fetching takes nothing away"
+    );
+    let delivered = || {
+        entries[..4]
+            .iter()
+            .map(|entry| settled(entry, Verdict::Delivered))
+            .collect::<Vec<_>>()
+    };
+    for _ in 0..3 {
+        outbox.settle(&leases, delivered()).await.unwrap();
+        let mut left = ids(&fetch(&outbox, &leases, 100).await.unwrap());
+        let mut expected = ids(&entries[4..]);
+        left.sort();
+        expected.sort();
+        assert_eq!(left, expected);
+    }
+    // An entry that is gone cannot be poisoned any more.
+    let poisoned = vec![settled(&entries[0], Verdict::Poisoned("late".into()))];
+    outbox.settle(&leases, poisoned).await.unwrap();
+    let status = outbox.status(Lane::Publish).await.unwrap();
+    assert_eq!((status.backlog, status.dead_letters), (2, 0));
+    outbox.settle(&leases, Vec::new()).await.unwrap();
+}
+
+/// Where one range is not covered, nothing is settled.
+pub async fn what_no_lease_covers_is_not_settled(fixture: &dyn StoreFixture) {
+    let world = World::open(fixture).await;
+    if !world.can(&[Need::Outbox]).await {
+        return;
+    }
+    let outbox = world.outbox();
+    outbox
+        .append(
+            (0..20)
+                .map(|n| host_event(&world, Some(&format!("c{n}")), &format!("e{n}")))
+                .collect(),
+        )
+        .await
+        .unwrap();
+    let leases = lease_all(&outbox, Lane::Publish, "relay").await;
+    let entries = fetch(&outbox, &leases, 100).await.unwrap();
+    let delivered = || {
+        entries
+            .iter()
+            .map(|entry| settled(entry, Verdict::Delivered))
+            .collect::<Vec<_>>()
+    };
+    let but_one: Vec<_> = leases
+        .iter()
+        .filter(|lease| lease.range != entries[7].range)
+        .cloned()
+        .collect();
+    world.refused(outbox.settle(&but_one, delivered()).await, ErrorKind::Fenced);
+    world.refused(outbox.settle(&[], delivered()).await, ErrorKind::Fenced);
+    assert_eq!(
+        fetch(&outbox, &leases, 100).await.unwrap(),
+        entries,
+        "nothing was settled"
+    );
+}
+
+/// A relay that lost one range to another settles nothing of a call that names it.
+pub async fn a_relay_that_lost_a_range_settles_nothing(fixture: &dyn StoreFixture) {
+    let world = World::open(fixture).await;
+    if !world.can(&[Need::Outbox]).await {
+        return;
+    }
+    let outbox = world.outbox();
+    outbox
+        .append(
+            (0..20)
+                .map(|n| host_event(&world, Some(&format!("c{n}")), &format!("e{n}")))
+                .collect(),
+        )
+        .await
+        .unwrap();
+    let leases = lease_all(&outbox, Lane::Publish, "first").await;
+    let entries = fetch(&outbox, &leases, 100).await.unwrap();
+    let lost: Vec<_> = leases
+        .iter()
+        .filter(|lease| lease.range == entries[3].range)
+        .cloned()
+        .collect();
+    outbox.release(lost).await.unwrap();
+    let second = lease(&outbox, Lane::Publish, "second", super::TTL, 1)
+        .await
+        .leases;
+    assert_eq!((second.len(), second[0].range), (1, entries[3].range));
+    let delivered = entries
+        .iter()
+        .map(|entry| settled(entry, Verdict::Delivered))
+        .collect();
+    world.refused(outbox.settle(&leases, delivered).await, ErrorKind::Fenced);
+    assert_eq!(
+        outbox.status(Lane::Publish).await.unwrap().backlog,
+        20,
+        "all or none is settled"
+    );
+    // Of what it still holds, it may settle.
+    let kept = entries.iter().filter(|entry| entry.range != entries[3].range);
+    let kept: Vec<_> = kept.map(|entry| settled(entry, Verdict::Delivered)).collect();
+    let left = 20 - kept.len() as u64;
+    outbox.settle(&leases, kept).await.unwrap();
+    assert_eq!(outbox.status(Lane::Publish).await.unwrap().backlog, left);
+}
+
+/// Entries come in the order of their positions, up to the limit, behind what the caller has in flight.
+pub async fn fetch_returns_the_oldest_in_order_and_goes_on_behind_a_position(fixture: &dyn StoreFixture) {
+    let world = World::open(fixture).await;
+    if !world.can(&[Need::Outbox]).await {
+        return;
+    }
+    let outbox = world.outbox();
+    outbox.set_lanes(LaneSet::of(&[Lane::Publish])).await.unwrap();
+    let id = |n: i64| format!("{:02}", (n * 7) % 30);
+    for n in 0..30 {
+        world
+            .record(&world.event("anna").id(id(n)).timestamp(noon(-n)).built())
+            .await;
+    }
+    let leases = lease_all(&outbox, Lane::Publish, "relay").await;
+    let all = fetch(&outbox, &leases, 100).await.unwrap();
+    assert_eq!(ids(&all), (0..30).map(id).collect::<Vec<_>>());
+    assert!(all.windows(2).all(|pair| pair[0].position < pair[1].position));
+    let lease = leases
+        .iter()
+        .find(|lease| lease.range == all[0].range)
+        .unwrap()
+        .clone();
+    let mut after = None;
+    let mut found = Vec::new();
+    loop {
+        let page = outbox
+            .fetch(
+                vec![FetchFrom {
+                    lease: lease.clone(),
+                    after,
+                }],
+                7,
+            )
+            .await
+            .unwrap();
+        assert!(page.len() <= 7);
+        let Some(last) = page.last() else { break };
+        after = Some(last.position);
+        found.extend(page);
+    }
+    assert_eq!(found, all, "page by page it is the same");
+    let elsewhere: Vec<_> = leases
+        .iter()
+        .filter(|other| other.range != lease.range)
+        .cloned()
+        .collect();
+    assert_eq!(
+        fetch(&outbox, &elsewhere, 100).await.unwrap(),
+        [],
+        "entries of ranges that were not named do not come"
+    );
+    assert_eq!(outbox.fetch(Vec::new(), 10).await.unwrap(), []);
+}
