@@ -19,6 +19,10 @@ use crate::outbox::{
     LeaseRequest, Leased, Outbox, OutboxEntry, Settlement,
 };
 use crate::publisher::{EventPublisher, PublisherCapabilities, Subscriber, Subscription};
+use crate::search::{
+    Deletion, IndexBatch, Indexed, RebuildStatus, RebuildStep, SearchCapabilities, SearchIndex, SearchQuery,
+    SearchResults,
+};
 use crate::store::{
     Accepted, BatchOutcome, Erasure, ErasureReceipt, FenceRequest, FenceState, HistoryCursor, HistoryQuery,
     InteractionStore, Page, Purge, PurgeReceipt, RecordBatch, Recorded, ScanCursor, ScanQuery,
@@ -119,6 +123,18 @@ forward!(EventPublisher {
     async fn subscribe<'a>(&'a self, subscription: Subscription) -> Result<Subscriber>;
     async fn ping<'a>(&'a self) -> Result<()>;
     async fn disconnect<'a>(&'a self) -> Result<()>;
+});
+
+forward!(SearchIndex {
+    fn capabilities(&self) -> SearchCapabilities;
+    async fn index<'a>(&'a self, batch: IndexBatch) -> Result<BatchOutcome<Indexed>>;
+    async fn delete<'a>(&'a self, deletion: Deletion) -> Result<u64>;
+    async fn search<'a>(&'a self, query: SearchQuery) -> Result<SearchResults>;
+    async fn refresh<'a>(&'a self) -> Result<()>;
+    async fn disconnect<'a>(&'a self) -> Result<()>;
+    async fn erase_customer<'a, 'b, 'c>(&'a self, tenant: &'b TenantId, customer: &'c CustomerId) -> Result<u64>;
+    async fn rebuild<'a>(&'a self, step: RebuildStep) -> Result<RebuildStatus>;
+    async fn ping<'a>(&'a self) -> Result<()>;
 });
 
 forward!(CacheStore {

@@ -20,6 +20,10 @@ use crate::outbox::{
     LeaseRequest, Leased, Outbox, OutboxEntry, Settlement,
 };
 use crate::publisher::{EventPublisher, PublisherCapabilities, Subscriber, Subscription};
+use crate::search::{
+    Deletion, IndexBatch, Indexed, RebuildState, RebuildStatus, RebuildStep, SearchCapabilities, SearchIndex,
+    SearchQuery, SearchResults, TotalCount,
+};
 use crate::store::{
     Accepted, BatchOutcome, Epoch, Erasure, ErasureReceipt, FenceRequest, FenceState, Generation,
     HistoryCursor, HistoryQuery, InteractionStore, ItemOutcome, Page, Purge, PurgeReceipt, RecordBatch,
@@ -330,6 +334,60 @@ impl EventPublisher for Probe {
 
     async fn disconnect(&self) -> Result<()> {
         self.call("disconnect").await
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl SearchIndex for Probe {
+    fn capabilities(&self) -> SearchCapabilities {
+        SearchCapabilities::full("probe")
+    }
+
+    async fn index(&self, batch: IndexBatch) -> Result<BatchOutcome<Indexed>> {
+        let ids = batch.documents.iter().map(|document| document.id.to_string());
+        let items = self.call_batch("index", ids.collect()).await?;
+        Ok(outcomes(items, |_| Indexed::Written))
+    }
+
+    async fn delete(&self, _: Deletion) -> Result<u64> {
+        self.call("delete").await.map(|()| 0)
+    }
+
+    async fn search(&self, _: SearchQuery) -> Result<SearchResults> {
+        self.call("search").await?;
+        Ok(SearchResults::new(
+            Vec::new(),
+            None,
+            TotalCount::Exact(0),
+            Vec::new(),
+        ))
+    }
+
+    async fn refresh(&self) -> Result<()> {
+        self.call("refresh").await
+    }
+
+    async fn disconnect(&self) -> Result<()> {
+        self.call("disconnect").await
+    }
+
+    async fn erase_customer(&self, _: &TenantId, _: &CustomerId) -> Result<u64> {
+        self.call("erase_customer").await.map(|()| 0)
+    }
+
+    async fn rebuild(&self, step: RebuildStep) -> Result<RebuildStatus> {
+        self.call("rebuild").await?;
+        Ok(RebuildStatus::new(
+            step.name().clone(),
+            RebuildState::Open,
+            earliest(),
+            0,
+        ))
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.call("ping").await
     }
 }
 

@@ -7,8 +7,8 @@
 //! | [`ConcurrencyLimit`] | lets at most so many calls through at once |
 //! | [`Trace`] | spans and metrics under OpenTelemetry's names |
 //!
-//! Each wraps any implementation of a contract (`InteractionStore`, `Outbox`, `EventPublisher`, `CacheStore`,
-//! `RateLimiter`, `CircuitBreaker`) and implements the same contract; the outbox of a wrapped store is wrapped as
+//! Each wraps any implementation of a contract (`InteractionStore`, `Outbox`, `EventPublisher`, `SearchIndex`,
+//! `CacheStore`, `RateLimiter`, `CircuitBreaker`) and implements the same contract; the outbox of a wrapped store is wrapped as
 //! well. What answers at once (`capabilities`, `has_subscribers`, `flights`, `peek`) passes through all of them.
 //!
 //! # Order

@@ -44,6 +44,17 @@ async fn every_operation_of_an_event_stream_arrives_once() {
 }
 
 #[tokio::test]
+async fn every_operation_of_a_search_index_arrives_once() {
+    let probe = Probe::shared();
+    let index: Arc<dyn SearchIndex> = Arc::new(both(&probe));
+    for operation in drive::SEARCH {
+        drive::search(&index, operation).await.unwrap();
+    }
+    assert_eq!(probe.calls(), drive::SEARCH);
+    assert_eq!(SearchIndex::capabilities(&index).backend, "probe");
+}
+
+#[tokio::test]
 async fn every_operation_of_a_cache_arrives_once() {
     let probe = Probe::shared();
     let cache: Arc<dyn CacheStore> = Arc::new(both(&probe));

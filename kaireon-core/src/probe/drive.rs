@@ -10,6 +10,9 @@ use crate::event::Event;
 use crate::limiter::{LimitKey, RateLimit, RateLimiter};
 use crate::outbox::{DeadLetterQuery, Lane, LaneSet, LeaseRequest, Outbox};
 use crate::publisher::{EventPublisher, Subscription};
+use crate::search::{
+    DeleteScope, Deletion, Document, IndexBatch, RebuildName, RebuildStep, SearchIndex, SearchQuery,
+};
 use crate::store::{
     Epoch, Erasure, ErasureId, FenceRequest, HistoryQuery, InteractionStore, Purge, RecordBatch, ScanQuery,
     SummaryQuery, TombstoneQuery,
@@ -58,6 +61,18 @@ pub(crate) const OUTBOX: [&str; 11] = [
 
 /// The operations of an event stream that return a future.
 pub(crate) const EVENTS: [&str; 5] = ["publish", "publish_batch", "subscribe", "ping", "disconnect"];
+
+/// The operations of a search index that return a future.
+pub(crate) const SEARCH: [&str; 8] = [
+    "index",
+    "delete",
+    "search",
+    "refresh",
+    "disconnect",
+    "erase_customer",
+    "rebuild",
+    "ping",
+];
 
 /// The operations of a cache that return a future; `set` and `set_many` also under `IfAbsent`.
 pub(crate) const CACHE: [&str; 11] = [
@@ -236,6 +251,39 @@ pub(crate) async fn events(publisher: &dyn EventPublisher, operation: &str) -> R
         "ping" => publisher.ping().await,
         "disconnect" => publisher.disconnect().await,
         other => panic!("{other} is no operation of an event stream"),
+    }
+}
+
+/// A document under an id.
+pub(crate) fn document(id: &str) -> Document {
+    Document::builder(&tenant(), "offer", id)
+        .title("secret title")
+        .build()
+        .unwrap()
+}
+
+/// Calls an operation of a search index.
+pub(crate) async fn search(index: &dyn SearchIndex, operation: &str) -> Result<()> {
+    match operation {
+        "index" => {
+            let batch = IndexBatch::live([document("secret-id")]);
+            index.index(batch).await?.into_values().map(drop)
+        }
+        "delete" => {
+            let scope = DeleteScope::Tenant;
+            let tenant = tenant();
+            index.delete(Deletion { tenant, scope }).await.map(drop)
+        }
+        "search" => index.search(SearchQuery::new(tenant())).await.map(drop),
+        "refresh" => index.refresh().await,
+        "disconnect" => index.disconnect().await,
+        "erase_customer" => index.erase_customer(&tenant(), &customer()).await.map(drop),
+        "rebuild" => {
+            let step = RebuildStep::Begin(RebuildName::new("nightly").unwrap());
+            index.rebuild(step).await.map(drop)
+        }
+        "ping" => index.ping().await,
+        other => panic!("{other} is no operation of a search index"),
     }
 }
 

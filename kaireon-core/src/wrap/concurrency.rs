@@ -4,6 +4,7 @@ mod cache;
 mod guards;
 mod outbox;
 mod publisher;
+mod search;
 mod store;
 
 use std::borrow::Cow;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::cache::CacheStore;
 use crate::publisher::EventPublisher;
+use crate::search::SearchIndex;
 use crate::store::InteractionStore;
 
 /// The name of a part, asked for only when it is needed.
@@ -15,6 +16,10 @@ pub(super) fn of_store<T: InteractionStore>(store: &T) -> Cow<'static, str> {
 
 pub(super) fn of_events<T: EventPublisher>(events: &T) -> Cow<'static, str> {
     events.capabilities().backend
+}
+
+pub(super) fn of_search<T: SearchIndex>(index: &T) -> Cow<'static, str> {
+    index.capabilities().backend
 }
 
 pub(super) fn of_cache<T: CacheStore>(cache: &T) -> Cow<'static, str> {

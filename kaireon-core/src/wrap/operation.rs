@@ -56,6 +56,14 @@ pub(super) enum Operation {
     Subscribe,
     EventsPing,
     EventsDisconnect,
+    Index,
+    Delete,
+    Search,
+    Refresh,
+    SearchEraseCustomer,
+    Rebuild,
+    SearchPing,
+    SearchDisconnect,
     CacheGet,
     CacheSet,
     /// `set` under `IfAbsent`.
@@ -92,14 +100,17 @@ impl Operation {
             Self::Scan => "scan",
             Self::ScanDecisions => "scan_decisions",
             Self::Decision => "decision",
-            Self::EraseCustomer | Self::CacheEraseCustomer => "erase_customer",
+            Self::EraseCustomer | Self::SearchEraseCustomer | Self::CacheEraseCustomer => "erase_customer",
             Self::Tombstones => "tombstones",
             Self::InstallTombstones => "install_tombstones",
             Self::PurgeBefore => "purge_before",
             Self::RaiseFence => "raise_fence",
             Self::Fence => "fence",
-            Self::StorePing | Self::EventsPing | Self::CachePing => "ping",
-            Self::StoreDisconnect | Self::EventsDisconnect | Self::CacheDisconnect => "disconnect",
+            Self::StorePing | Self::EventsPing | Self::SearchPing | Self::CachePing => "ping",
+            Self::StoreDisconnect
+            | Self::EventsDisconnect
+            | Self::SearchDisconnect
+            | Self::CacheDisconnect => "disconnect",
             Self::Lanes => "lanes",
             Self::SetLanes => "set_lanes",
             Self::Append => "append",
@@ -114,6 +125,11 @@ impl Operation {
             Self::Publish => "publish",
             Self::PublishBatch => "publish_batch",
             Self::Subscribe => "subscribe",
+            Self::Index => "index",
+            Self::Delete => "delete",
+            Self::Search => "search",
+            Self::Refresh => "refresh",
+            Self::Rebuild => "rebuild",
             Self::CacheGet => "get",
             Self::CacheSet | Self::CacheSetIfAbsent => "set",
             Self::CacheDel => "del",
@@ -145,6 +161,8 @@ impl Operation {
             | Self::Wait
             | Self::Subscribe
             | Self::EventsPing
+            | Self::Search
+            | Self::SearchPing
             | Self::CacheGet
             | Self::CacheGetMany
             | Self::CachePing
@@ -167,6 +185,12 @@ impl Operation {
             | Self::Publish
             | Self::PublishBatch
             | Self::EventsDisconnect
+            | Self::Index
+            | Self::Delete
+            | Self::Refresh
+            | Self::SearchEraseCustomer
+            | Self::Rebuild
+            | Self::SearchDisconnect
             | Self::CacheSet
             | Self::CacheSetIfAbsent
             | Self::CacheDel

@@ -7,6 +7,7 @@ mod guards;
 mod outbox;
 mod policy;
 mod publisher;
+mod search;
 mod store;
 
 use std::sync::Arc;
@@ -35,6 +36,8 @@ use crate::Result;
 /// | `replay` | **no** | its answer, how many were found, would be wrong |
 /// | `publish`, `publish_batch` | yes | delivery is at least once, and repeats carry the same event id |
 /// | `subscribe` | yes | a subscription that was lost on its way has ended |
+/// | `index` | yes | an equal version is written again, a lower one is `Outdated` |
+/// | `delete`, `refresh`, `rebuild`, `erase_customer` (search) | yes | gone stays gone, and steps may be repeated; counts are those of the attempt that answered |
 /// | `set`, `set_many` under `IfAbsent` | **no** | the second attempt would find the first one's value and answer `false` |
 /// | `set`, `set_many` otherwise | yes | the same value again; `IfPresent` may answer `false` for what was forgotten meanwhile, as a cache may |
 /// | `del`, `del_many`, `erase_customer` (cache) | yes | gone stays gone; the answer is that of the last attempt, and a cache may have forgotten the value before |
@@ -47,8 +50,9 @@ use crate::Result;
 /// handed on as it is, still transient: the number that was refused is the caller's to refresh.
 ///
 /// Of a batch, only the items that failed so or were not attempted are sent again, and the outcomes keep the
-/// order of the items. An event is not sent again once a later one with the same partition key has been
-/// published, because that would reverse the two; its error is handed on.
+/// order of the items. An event is not sent again once a later one of the batch with the same partition key has
+/// been published, nor a document once a later one with the same key has been written, because that would
+/// reverse the two; its error is handed on.
 ///
 /// How often, and with which pauses, is said by the [`RetryPolicy`]. When it allows no further attempt, the error
 /// is handed on as no longer transient, so that nobody further out multiplies the attempts; items that were never

@@ -4,6 +4,7 @@ mod cache;
 mod guards;
 mod outbox;
 mod publisher;
+mod search;
 mod store;
 
 use std::borrow::Cow;
@@ -27,7 +28,8 @@ use crate::{Error, ErrorKind, Result};
 ///
 /// - A batch that ran out of time answers `Ok` with that error for each of its items, because some of them may
 ///   have been applied.
-/// - `erase_customer`, `install_tombstones` and `purge_before` may have a [limit of their own](Self::maintenance).
+/// - `erase_customer`, `install_tombstones`, `purge_before` and `rebuild` may have a
+///   [limit of their own](Self::maintenance).
 /// - `Outbox::wait` is given its own `at_most` on top of the limit.
 /// - `disconnect` is not limited: it finishes what was accepted. Whoever shuts down sets its deadline.
 /// - A call that answers without waiting is never late, and sets no timer. The limit runs from the moment at
@@ -66,8 +68,8 @@ impl<T> Timeout<T> {
         }
     }
 
-    /// Gives `erase_customer`, `install_tombstones` and `purge_before` of a store, and `erase_customer` of a
-    /// cache, another limit. They work through all that a customer or a tenant has.
+    /// Gives `erase_customer` (of a store, a search index, a cache), `install_tombstones`, `purge_before` and
+    /// `rebuild` another limit. They work through all that a customer, a tenant or an index has.
     #[must_use]
     pub fn maintenance(mut self, limit: Duration) -> Self {
         self.maintenance = limit;
@@ -133,6 +135,8 @@ impl<T> Timeout<T> {
             Operation::EraseCustomer
             | Operation::InstallTombstones
             | Operation::PurgeBefore
+            | Operation::SearchEraseCustomer
+            | Operation::Rebuild
             | Operation::CacheEraseCustomer => self.maintenance,
             _ => self.limit,
         }

@@ -5,6 +5,7 @@ mod guards;
 mod meter;
 mod outbox;
 mod publisher;
+mod search;
 mod span;
 mod store;
 
@@ -22,7 +23,7 @@ use crate::Result;
 
 /// Makes a span and a measurement of each call, under OpenTelemetry's names.
 ///
-/// Stores, outboxes, caches, limiters and breakers follow the conventions for
+/// Stores, outboxes, search indexes, caches, limiters and breakers follow the conventions for
 /// [database clients](https://opentelemetry.io/docs/specs/semconv/db/database-metrics/), event streams those for
 /// [messaging clients](https://opentelemetry.io/docs/specs/semconv/messaging/messaging-metrics/):
 ///

@@ -93,6 +93,10 @@ async fn only_ping_disconnect_and_wait_need_no_place() {
         drive::events(limit, name).await
     });
     assert_eq!(events.await, ["ping", "disconnect"]);
+    let search = through_a_full_limit(drive::SEARCH, async |limit, name| {
+        drive::search(limit, name).await
+    });
+    assert_eq!(search.await, ["disconnect", "ping"]);
     let cache = through_a_full_limit(drive::CACHE, async |limit, name| drive::cache(limit, name).await);
     assert_eq!(cache.await, ["ping", "disconnect"]);
     let guards = through_a_full_limit(drive::GUARDS, async |limit, name| {

@@ -1,5 +1,7 @@
 //! Trying again the items of a batch that need it.
 
+use std::collections::HashSet;
+use std::hash::Hash;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -15,6 +17,31 @@ pub(super) type HoldBack<I, R> = fn(&[I], &[ItemOutcome<R>], &mut Vec<usize>);
 
 /// Holds nothing back: the items do not depend on each other.
 pub(super) fn nothing<I, R>(_: &[I], _: &[ItemOutcome<R>], _: &mut Vec<usize>) {}
+
+/// Holds back items behind which one with the same key was done: sent now, they would come after it. Items
+/// without a key have no order.
+pub(super) fn hold_overtaken<'a, I, R, K: Eq + Hash>(
+    items: &'a [I],
+    outcomes: &[ItemOutcome<R>],
+    open: &mut Vec<usize>,
+    key: impl Fn(&'a I) -> Option<K>,
+) {
+    if open.is_empty() {
+        return;
+    }
+    // From the last to the first, so that the keys seen are those of later items.
+    let mut done = HashSet::new();
+    let mut held = HashSet::new();
+    for (place, (item, outcome)) in items.iter().zip(outcomes).enumerate().rev() {
+        let Some(key) = key(item) else { continue };
+        if matches!(outcome, ItemOutcome::Done(_)) {
+            done.insert(key);
+        } else if done.contains(&key) {
+            held.insert(place);
+        }
+    }
+    open.retain(|place| !held.contains(place));
+}
 
 impl<T> Retry<T> {
     pub(super) async fn repeated_batch<'a, I: Clone + Send + Sync, R: Send + Sync>(

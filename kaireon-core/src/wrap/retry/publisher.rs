@@ -1,10 +1,8 @@
 //! Trying again, over an event stream.
 
-use std::collections::HashSet;
-
 use async_trait::async_trait;
 
-use super::Retry;
+use super::{Retry, batch};
 use crate::Result;
 use crate::event::{Event, EventType};
 use crate::publisher::{EventPublisher, PublisherCapabilities, Subscriber, Subscription};
@@ -52,22 +50,5 @@ impl<P: EventPublisher> EventPublisher for Retry<P> {
 
 /// Holds back events behind which one with the same key was published: sent now, they would arrive after it.
 fn overtaken(events: &[Event], outcomes: &[ItemOutcome<()>], open: &mut Vec<usize>) {
-    if open.is_empty() {
-        return;
-    }
-    // From the last to the first, so that the keys seen are those of later events.
-    let mut published = HashSet::new();
-    let mut held = HashSet::new();
-    for (place, (event, outcome)) in events.iter().zip(outcomes).enumerate().rev() {
-        match (event.key(), outcome) {
-            (Some(key), ItemOutcome::Done(())) => {
-                published.insert(key);
-            }
-            (Some(key), _) if published.contains(key) => {
-                held.insert(place);
-            }
-            _ => {}
-        }
-    }
-    open.retain(|place| !held.contains(place));
+    batch::hold_overtaken(events, outcomes, open, Event::key);
 }

@@ -6,6 +6,7 @@ use super::*;
 use crate::outbox::Outbox;
 use crate::probe::{Probe, Step, drive};
 use crate::publisher::EventPublisher;
+use crate::search::{IndexBatch, SearchIndex};
 use crate::store::{BatchOutcome, InteractionStore, ItemOutcome, RecordBatch, Recorded};
 use crate::wrap::Timeout;
 use crate::{Effect, Error, ErrorKind};
@@ -65,6 +66,11 @@ async fn calls_after(error: &Error) -> Vec<(&'static str, usize)> {
     for operation in drive::EVENTS {
         let probe = Probe::scripted([fail(error)]);
         let _ = drive::events(&retry(Arc::clone(&probe)), operation).await;
+        calls.push((operation, probe.calls().len()));
+    }
+    for operation in drive::SEARCH {
+        let probe = Probe::scripted([fail(error)]);
+        let _ = drive::search(&retry(Arc::clone(&probe)), operation).await;
         calls.push((operation, probe.calls().len()));
     }
     for operation in drive::CACHE {
@@ -342,6 +348,18 @@ async fn an_event_is_not_published_after_a_later_one_of_its_key() {
         shape(&outcome),
         ["transient", "done", "done", "done", "done", "done"]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_document_is_not_written_over_a_later_one_of_its_key() {
+    let probe = Probe::scripted([Step::Batch(vec![failed(&cut()), DONE, failed(&cut())])]);
+    let documents = ["o1", "o1", "o2"].map(drive::document);
+    let outcome = retry(Arc::clone(&probe))
+        .index(IndexBatch::live(documents))
+        .await
+        .unwrap();
+    assert_eq!(probe.batches()[1], ["o2"]);
+    assert_eq!(shape(&outcome), ["transient", "done", "done"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -32,6 +32,7 @@ fn check(operation: &'static str, backend: &str, error: &Error) {
         "subscribe",
         "get",
         "get_many",
+        "search",
         "state",
         "ping",
     ];
@@ -71,6 +72,13 @@ async fn every_operation_but_disconnect_ends_in_time() {
             &drive::events(&hanging(), operation).await.unwrap_err(),
         );
     }
+    for operation in drive::SEARCH.into_iter().filter(|name| *name != "disconnect") {
+        check(
+            operation,
+            "probe",
+            &drive::search(&hanging(), operation).await.unwrap_err(),
+        );
+    }
     for operation in drive::CACHE.into_iter().filter(|name| *name != "disconnect") {
         check(
             operation,
@@ -92,6 +100,7 @@ async fn disconnect_is_given_the_time_it_needs() {
     let slow = || Timeout::new(Probe::scripted([Step::Answer(LIMIT * 50)]), LIMIT);
     drive::store(&slow(), "disconnect").await.unwrap();
     drive::events(&slow(), "disconnect").await.unwrap();
+    drive::search(&slow(), "disconnect").await.unwrap();
     drive::cache(&slow(), "disconnect").await.unwrap();
 }
 

@@ -22,7 +22,7 @@ pub fn describe_metrics() {
     metrics::describe_histogram!(
         DB_DURATION,
         Unit::Seconds,
-        "Duration of calls of stores, outboxes, caches, limiters and breakers."
+        "Duration of calls of stores, outboxes, search indexes, caches, limiters and breakers."
     );
     metrics::describe_histogram!(
         MESSAGING_DURATION,

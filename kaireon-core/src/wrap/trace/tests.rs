@@ -217,6 +217,12 @@ async fn every_operation_is_measured_under_its_name() {
             .unwrap();
         assert_eq!(notebook.take()[0], expected(operation));
     }
+    for operation in drive::SEARCH {
+        drive::search(&Trace::new(Probe::shared()), operation)
+            .await
+            .unwrap();
+        assert_eq!(notebook.take(), [expected(operation)]);
+    }
     for operation in drive::CACHE {
         drive::cache(&Trace::new(Probe::shared()), operation)
             .await
@@ -458,10 +464,13 @@ async fn neither_spans_events_nor_labels_hold_personal_data() {
     for operation in drive::EVENTS {
         let _ = drive::events(&failing(), operation).await;
     }
+    for operation in drive::SEARCH {
+        let _ = drive::search(&failing(), operation).await;
+    }
     for operation in drive::CACHE {
         let _ = drive::cache(&failing(), operation).await;
     }
-    let calls = drive::STORE.len() + drive::EVENTS.len() + drive::CACHE.len();
+    let calls = drive::STORE.len() + drive::EVENTS.len() + drive::SEARCH.len() + drive::CACHE.len();
     assert_eq!(fields.lock().len() - visits, calls);
     assert!(events.lock().iter().all(|event| event.contains("trying again")) && !events.lock().is_empty());
     let (fields, events) = (fields.lock().clone(), events.lock().clone());
