@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use kaireon_benches::{Figure, Goal, Measure, Rounds, Side, median};
-use kaireon_cache::in_process::{InProcessCache, InProcessCacheConfig};
+use kaireon_cache::{InProcessCache, InProcessCacheConfig};
 use kaireon_core::TenantId;
 use kaireon_core::cache::{CacheKey, CacheStore, CacheStoreExt, FetchOptions, SetOptions};
 
@@ -151,7 +151,7 @@ fn hits(rounds: &mut Rounds) {
                 &mut |n| {
                     on_threads(threads, n, &|entry| {
                         let fetch = || async { panic!("a hit fetches nothing") };
-                        let value = fetch_cache.get_or_fetch(&keys[entry], &FetchOptions::default(), fetch);
+                        let value = fetch_cache.get_or_fetch(&keys[entry], FetchOptions::ttl(TTL), fetch);
                         let value = value.now_or_never().expect("a hit answers at once");
                         std::hint::black_box(value.expect("connected").expect("a hit"));
                     })
@@ -179,7 +179,7 @@ fn hits(rounds: &mut Rounds) {
 fn fill_for_fetch(cache: &Arc<dyn CacheStore>, keys: &[CacheKey]) {
     runtime().block_on(async {
         for key in keys {
-            let fetched = cache.get_or_fetch(key, &FetchOptions::default(), || async { Ok(Some(value())) });
+            let fetched = cache.get_or_fetch(key, FetchOptions::ttl(TTL), || async { Ok(Some(value())) });
             assert!(fetched.await.expect("the fetch succeeds").is_some());
         }
     });
@@ -206,7 +206,7 @@ fn stampede(settings_rounds: usize) {
                             tokio::time::sleep(Duration::from_millis(20)).await;
                             Ok(Some(value()))
                         };
-                        cache.get_or_fetch(&key, &FetchOptions::default(), fetch).await
+                        cache.get_or_fetch(&key, FetchOptions::ttl(TTL), fetch).await
                     })
                 });
                 for caller in callers.collect::<Vec<_>>() {
