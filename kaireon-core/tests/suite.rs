@@ -1,4 +1,5 @@
 //! The one test binary of this crate.
 #![allow(clippy::unwrap_used, reason = "a panic in a test is the report")]
 
+mod reference;
 mod vectors;
