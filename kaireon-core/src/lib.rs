@@ -14,6 +14,7 @@ pub mod attribution;
 pub mod breaker;
 pub mod cache;
 pub mod coalesce;
+mod container;
 mod decision;
 pub mod digest;
 mod error;
@@ -41,6 +42,7 @@ pub mod wrap;
 
 pub use attributes::{Attributes, MAX_ATTRIBUTES_BYTES, MAX_ATTRIBUTES_DEPTH};
 pub use cache::{CacheStore, CacheStoreExt};
+pub use container::{Container, ContainerBuilder, Disconnected, DynContainer, Missing};
 pub use decision::{Decision, DecisionFields, MAX_OFFERS, Propensity, RankedOffer};
 pub use error::{Effect, Error, ErrorKind, Result};
 pub use event::{Event, EventType};
