@@ -1,1 +1,3 @@
-//! Runnable examples of kaireon.
+//! What the examples share: the data set that quickstart replays.
+
+pub mod open_bandit;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use kaireon_core::search::SearchIndex;
 use kaireon_core::{CacheStore, EventPublisher, InteractionStore, Result};
-use crate::stub::SearchIndex;
 
 use crate::plan::Registries;
 use crate::{Config, Infra};

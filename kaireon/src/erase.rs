@@ -1,8 +1,8 @@
 //! Erasing a customer from every place that may hold something of them.
 
+use kaireon_core::search::SearchIndex;
 use kaireon_core::store::{Erasure, ErasureReceipt};
 use kaireon_core::{CacheStore, InteractionStore, Result};
-use crate::stub::SearchIndex;
 
 use crate::report::Part;
 

@@ -121,7 +121,10 @@ impl Health {
 
 async fn asked<T>(answer: impl Future<Output = Result<T>>) -> Result<T> {
     let late = |_| Error::new(ErrorKind::Timeout, "no sign of life within 2 s").with_operation("ping");
-    tokio::time::timeout(PATIENCE, answer).await.map_err(late).flatten()
+    tokio::time::timeout(PATIENCE, answer)
+        .await
+        .map_err(late)
+        .flatten()
 }
 
 impl fmt::Display for Health {

@@ -6,11 +6,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use kaireon_core::breaker::CircuitBreaker;
 use kaireon_core::limiter::RateLimiter;
+use kaireon_core::search::SearchIndex;
 use kaireon_core::store::Erasure;
-use kaireon_core::{
-    CacheStore, Effect, Error, ErrorKind, EventPublisher, InteractionStore, Result,
-};
-use crate::stub::SearchIndex;
+use kaireon_core::{CacheStore, Effect, Error, ErrorKind, EventPublisher, InteractionStore, Result};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -73,7 +71,9 @@ impl Infra {
         let plan = Plan::new(&config, &registries)?;
         let set = Set::build(&plan, config, None).await?;
         if let Err(error) = set.start().await {
-            let report = set.drain(None, Instant::now() + Handover::default().deadline).await;
+            let report = set
+                .drain(None, Instant::now() + Handover::default().deadline)
+                .await;
             tracing::warn!(%report, "the event stream did not start");
             return Err(error);
         }

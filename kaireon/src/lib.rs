@@ -16,7 +16,6 @@ mod set;
 mod signal;
 mod startup;
 mod stream;
-mod stub;
 mod url;
 
 pub use builder::InfraBuilder;

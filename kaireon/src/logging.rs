@@ -94,9 +94,12 @@ where
 {
     let LogConfig { filter, format } = config;
     let filter: Targets = filter.parse().map_err(|error| {
-        Error::new(ErrorKind::Config, "is not a list of levels such as `info,kaireon=debug`")
-            .with_field(KAIREON_LOG)
-            .with_source(error)
+        Error::new(
+            ErrorKind::Config,
+            "is not a list of levels such as `info,kaireon=debug`",
+        )
+        .with_field(KAIREON_LOG)
+        .with_source(error)
     })?;
     let (json, text) = match format {
         LogFormat::Json => (

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use kaireon_core::search::SearchIndex;
 use kaireon_core::{CacheStore, EventPublisher, InteractionStore, Result};
-use crate::stub::SearchIndex;
 
 use crate::Config;
 use crate::adapters::{
-    Adapter, CACHES, Connect, Connecting, Factory, Found, PUBLISHERS, Registry, SEARCH_INDEXES, STORES, Variable,
+    Adapter, CACHES, Connect, Connecting, Factory, Found, PUBLISHERS, Registry, SEARCH_INDEXES, STORES,
+    Variable,
 };
-use crate::config::{CallPolicy, CACHE_STORE, EVENT_PUBLISHER, INTERACTION_STORE, SEARCH_INDEX, shown};
+use crate::config::{CACHE_STORE, CallPolicy, EVENT_PUBLISHER, INTERACTION_STORE, SEARCH_INDEX, shown};
 use crate::problem::{Problem, Problems};
 use crate::startup::{Choice, Startup};
 use crate::url::{self, Shape};
@@ -153,7 +154,9 @@ impl Reader<'_> {
                 let allowed = registry.allowed();
                 let what = match shown(value) {
                     Some(value) => format!("unknown value `{value}` (allowed: {allowed})"),
-                    None => format!("holds no name of a backend; its value is not shown (allowed: {allowed})"),
+                    None => {
+                        format!("holds no name of a backend; its value is not shown (allowed: {allowed})")
+                    }
                 };
                 self.problem(variable, what);
                 None
@@ -170,7 +173,10 @@ impl Reader<'_> {
         let absent = adapter.needs.iter().find(|need| need.of(self.config).is_none());
         if let (Some(absent), Some(stand_in)) = (absent, adapter.stand_in) {
             let why = format!("{variable}={} without {}", adapter.names[0], absent.name());
-            return chosen(stand_in, why).map(|chosen| Chosen { choice: chosen.choice.with_warning(), ..chosen });
+            return chosen(stand_in, why).map(|chosen| Chosen {
+                choice: chosen.choice.with_warning(),
+                ..chosen
+            });
         }
         let needed = self.check_needs(adapter);
         match &adapter.connect {
@@ -224,7 +230,9 @@ impl Reader<'_> {
             self.problem(variable, what);
             return None;
         }
-        self.check_settings(adapter).then(|| chosen(adapter, why)).flatten()
+        self.check_settings(adapter)
+            .then(|| chosen(adapter, why))
+            .flatten()
     }
 
     /// What an adapter that is compiled in reads besides the common variables.
@@ -240,7 +248,10 @@ impl Reader<'_> {
         let mut good = true;
         for variable in adapter.needs {
             self.checked.push(*variable);
-            let fault = match variable.of(self.config).map(|url| url::check(url, variable.schemes())) {
+            let fault = match variable
+                .of(self.config)
+                .map(|url| url::check(url, variable.schemes()))
+            {
                 None => Some(format!("is missing; `{}` needs it", adapter.names[0])),
                 Some(Ok(Shape::Wanted)) => None,
                 Some(Ok(Shape::Other)) => Some(format!("is not a url of {}", schemes(*variable))),
@@ -249,7 +260,11 @@ impl Reader<'_> {
             if let Some(fault) = fault {
                 good = false;
                 // Two concerns may need one variable; its fault is told once.
-                if !self.problems.iter().any(|problem| problem.place == variable.name()) {
+                if !self
+                    .problems
+                    .iter()
+                    .any(|problem| problem.place == variable.name())
+                {
                     self.problem(variable.name(), fault);
                 }
             }

@@ -97,7 +97,9 @@ impl DrainReport {
     /// How one part ended.
     #[must_use]
     pub fn outcome(&self, part: Part) -> Option<&Outcome> {
-        self.parts().find(|(of, _)| *of == part).map(|(_, outcome)| outcome)
+        self.parts()
+            .find(|(of, _)| *of == part)
+            .map(|(_, outcome)| outcome)
     }
 
     /// Whether no part timed out or failed.

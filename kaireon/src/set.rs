@@ -6,11 +6,9 @@ use std::time::Duration;
 use kaireon_core::breaker::CircuitBreaker;
 use kaireon_core::limiter::RateLimiter;
 use kaireon_core::outbox::Lane;
+use kaireon_core::search::SearchIndex;
 use kaireon_core::wrap::{Retry, Timeout, Trace};
-use kaireon_core::{
-    CacheStore, Error, ErrorKind, EventPublisher, EventType, InteractionStore, Result,
-};
-use crate::stub::SearchIndex;
+use kaireon_core::{CacheStore, Error, ErrorKind, EventPublisher, EventType, InteractionStore, Result};
 use tokio::time::Instant;
 
 use crate::Config;
@@ -191,7 +189,10 @@ impl Set {
             limits,
         } = &self.gates;
         // One call that hangs must not take the time in which all else could end well.
-        let calls = Instant::now() + deadline.saturating_duration_since(Instant::now()).mul_f64(CALLS_SHARE);
+        let calls = Instant::now()
+            + deadline
+                .saturating_duration_since(Instant::now())
+                .mul_f64(CALLS_SHARE);
         let (store, events, search, cache, _) = tokio::join!(
             emptied(store, calls),
             emptied(events, calls),
@@ -438,7 +439,7 @@ fn handles(backends: &Backends, gates: &Gates, stream: &Arc<EventStream>, calls:
         )),
         search: Arc::new(GatedSearch::new(
             Arc::clone(&gates.search),
-            search.into_inner(),
+            Arc::new(Trace::new(Retry::new(search, retry))),
         )),
         cache: Arc::new(GatedCache::new(
             Arc::clone(&gates.cache),

@@ -63,7 +63,12 @@ impl Startup {
             cache,
         } = self;
         tracing::info!(%store, %events, %search, %cache, per_process = PER_PROCESS, "kaireon {what}");
-        for (concern, choice) in [("store", store), ("events", events), ("search", search), ("cache", cache)] {
+        for (concern, choice) in [
+            ("store", store),
+            ("events", events),
+            ("search", search),
+            ("cache", cache),
+        ] {
             if choice.warn {
                 tracing::warn!(concern, why = choice.why, "{concern} is {}", choice.backend);
             }

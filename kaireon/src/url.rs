@@ -34,7 +34,11 @@ pub(crate) fn check(url: &str, schemes: &[&str]) -> Result<Shape, &'static str> 
     let hosts = authority.rsplit_once('@').map_or(authority, |(_, hosts)| hosts);
     if hosts.is_empty() {
         // A socket: its path, or `?host=`.
-        return if tail.len() > 1 { Ok(Shape::Wanted) } else { Err("names no host") };
+        return if tail.len() > 1 {
+            Ok(Shape::Wanted)
+        } else {
+            Err("names no host")
+        };
     }
     hosts.split(',').try_for_each(check_host).map(|()| Shape::Wanted)
 }

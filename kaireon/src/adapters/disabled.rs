@@ -16,7 +16,9 @@ pub(super) static PUBLISHER: Adapter<dyn EventPublisher> = Adapter {
     offered_by: None,
     check: |_| Ok(()),
     place: |_| String::new(),
-    connect: Connect::With(|_| Box::pin(async { Ok(Arc::new(DisabledPublisher) as Arc<dyn EventPublisher>) })),
+    connect: Connect::With(|_| {
+        Box::pin(async { Ok(Arc::new(DisabledPublisher) as Arc<dyn EventPublisher>) })
+    }),
 };
 
 /// A stream that is turned off: it says so to whoever publishes or subscribes.

@@ -43,8 +43,7 @@ fn check(config: &Config) -> Result<()> {
 
 #[cfg(feature = "embedded")]
 fn settings(config: &Config) -> Result<kaireon_store_embedded::EmbeddedConfig> {
-    let settings =
-        kaireon_store_embedded::EmbeddedConfig::from_vars(|name| config.extra.get(name).cloned())?;
+    let settings = kaireon_store_embedded::EmbeddedConfig::from_vars(|name| config.extra.get(name).cloned())?;
     Ok(kaireon_store_embedded::EmbeddedConfig {
         data_dir: config.data_dir().join(FOLDER),
         ..settings

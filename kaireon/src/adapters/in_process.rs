@@ -52,7 +52,9 @@ fn cache(config: &Config) -> Connecting<dyn CacheStore> {
 
 /// The rate limiter of this process.
 pub(crate) fn limiter() -> Result<Arc<dyn RateLimiter>> {
-    Ok(Arc::new(InProcessLimiter::new(InProcessLimiterConfig::default())?))
+    Ok(Arc::new(
+        InProcessLimiter::new(InProcessLimiterConfig::default())?,
+    ))
 }
 
 /// The circuit breakers of this process.

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use kaireon_core::memory::MemoryStore;
 use kaireon_core::InteractionStore;
-use crate::stub::SearchIndex;
+use kaireon_core::memory::{MemorySearch, MemoryStore};
+use kaireon_core::search::SearchIndex;
 
 use super::{Adapter, Connect};
 
@@ -15,7 +15,9 @@ pub(super) static STORE: Adapter<dyn InteractionStore> = Adapter {
     offered_by: None,
     check: |_| Ok(()),
     place: |_| String::new(),
-    connect: Connect::With(|_| Box::pin(async { Ok(Arc::new(MemoryStore::new()) as Arc<dyn InteractionStore>) })),
+    connect: Connect::With(|_| {
+        Box::pin(async { Ok(Arc::new(MemoryStore::new()) as Arc<dyn InteractionStore>) })
+    }),
 };
 
 pub(super) static SEARCH: Adapter<dyn SearchIndex> = Adapter {
@@ -25,5 +27,5 @@ pub(super) static SEARCH: Adapter<dyn SearchIndex> = Adapter {
     offered_by: None,
     check: |_| Ok(()),
     place: |_| String::new(),
-    connect: Connect::With(|_| Box::pin(async { Ok(crate::stub::stub() as Arc<dyn SearchIndex>) })),
+    connect: Connect::With(|_| Box::pin(async { Ok(Arc::new(MemorySearch::new()) as Arc<dyn SearchIndex>) })),
 };

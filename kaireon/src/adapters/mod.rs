@@ -15,8 +15,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use kaireon_core::search::SearchIndex;
 use kaireon_core::{CacheStore, EventPublisher, InteractionStore, Result};
-use crate::stub::SearchIndex;
 
 pub(crate) use disabled::DisabledPublisher;
 pub(crate) use in_process::{breaker, limiter};

@@ -1,8 +1,8 @@
 //! Backends that the family's documentation names and this release does not have yet: known values, so that they
 //! are answered as such and not as misspelt.
 
+use kaireon_core::search::SearchIndex;
 use kaireon_core::{CacheStore, EventPublisher, InteractionStore};
-use crate::stub::SearchIndex;
 
 use super::{Adapter, Connect, Variable, disabled};
 

@@ -3,8 +3,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use kaireon_core::search::{
+    Deletion, IndexBatch, Indexed, RebuildStatus, RebuildStep, SearchCapabilities, SearchIndex, SearchQuery,
+    SearchResults,
+};
+use kaireon_core::store::BatchOutcome;
 use kaireon_core::{CustomerId, Result, TenantId};
-use crate::stub::{SearchIndex, SearchCapabilities};
 
 use super::Gate;
 
@@ -29,19 +33,44 @@ impl SearchIndex for GatedSearch {
         self.inner.capabilities()
     }
 
-    async fn erase_customer(&self, tenant: &TenantId, customer: &CustomerId) -> Result<u64> {
-        let _pass = self.gate.enter("erase_customer")?;
-        self.inner.erase_customer(tenant, customer).await
+    async fn index(&self, batch: IndexBatch) -> Result<BatchOutcome<Indexed>> {
+        let _pass = self.gate.enter("index")?;
+        self.inner.index(batch).await
     }
 
-    async fn ping(&self) -> Result<()> {
-        let _pass = self.gate.enter("ping")?;
-        self.inner.ping().await
+    async fn delete(&self, deletion: Deletion) -> Result<u64> {
+        let _pass = self.gate.enter("delete")?;
+        self.inner.delete(deletion).await
+    }
+
+    async fn search(&self, query: SearchQuery) -> Result<SearchResults> {
+        let _pass = self.gate.enter("search")?;
+        self.inner.search(query).await
+    }
+
+    async fn refresh(&self) -> Result<()> {
+        let _pass = self.gate.enter("refresh")?;
+        self.inner.refresh().await
     }
 
     async fn disconnect(&self) -> Result<()> {
         self.gate.close();
         self.gate.emptied().await;
         Ok(())
+    }
+
+    async fn erase_customer(&self, tenant: &TenantId, customer: &CustomerId) -> Result<u64> {
+        let _pass = self.gate.enter("erase_customer")?;
+        self.inner.erase_customer(tenant, customer).await
+    }
+
+    async fn rebuild(&self, step: RebuildStep) -> Result<RebuildStatus> {
+        let _pass = self.gate.enter("rebuild")?;
+        self.inner.rebuild(step).await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        let _pass = self.gate.enter("ping")?;
+        self.inner.ping().await
     }
 }

@@ -126,6 +126,10 @@ impl InteractionStore for GatedStore {
 
     fn outbox(&self) -> Option<Arc<dyn Outbox>> {
         let outbox = self.inner.outbox()?;
-        Some(Arc::new(GatedOutbox::new(Arc::clone(&self.gate), self.appends, outbox)))
+        Some(Arc::new(GatedOutbox::new(
+            Arc::clone(&self.gate),
+            self.appends,
+            outbox,
+        )))
     }
 }

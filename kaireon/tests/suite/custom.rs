@@ -14,7 +14,10 @@ async fn a_registered_store_is_a_value_of_its_variable_and_gets_the_configuratio
     let place = MemoryStore::new();
     let mine = place.clone();
     let infra = Infra::builder()
-        .config(config(&[("INTERACTION_STORE", "Shop"), ("KAIREON_SHOP_REGION", "north")]))
+        .config(config(&[
+            ("INTERACTION_STORE", "Shop"),
+            ("KAIREON_SHOP_REGION", "north"),
+        ]))
         .register_store("shop", move |config: Config| {
             let mine = mine.clone();
             async move {
@@ -26,7 +29,14 @@ async fn a_registered_store_is_a_value_of_its_variable_and_gets_the_configuratio
         .await
         .unwrap();
     assert_eq!(infra.startup().store.backend, "shop");
-    assert!(infra.store().record_event(shown("c", "k")).await.unwrap().is_new());
+    assert!(
+        infra
+            .store()
+            .record_event(shown("c", "k"))
+            .await
+            .unwrap()
+            .is_new()
+    );
     // It went into the host's own store.
     use kaireon::core::InteractionStore;
     assert!(!place.record_event(shown("c", "k")).await.unwrap().is_new());
@@ -59,6 +69,9 @@ async fn a_factory_is_called_only_when_it_is_chosen_and_its_error_is_handed_on()
     assert!(builder("memory").build().await.is_ok());
     assert_eq!(calls.load(Ordering::SeqCst), 0);
     let error = builder("shop").build().await.unwrap_err();
-    assert_eq!((error.kind(), error.context()), (ErrorKind::Unauthorized, "the shop is closed"));
+    assert_eq!(
+        (error.kind(), error.context()),
+        (ErrorKind::Unauthorized, "the shop is closed")
+    );
     assert_eq!(calls.load(Ordering::SeqCst), 1);
 }

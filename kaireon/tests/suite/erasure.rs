@@ -14,9 +14,17 @@ async fn one_receipt_counts_every_place() {
     infra.store().record_event(shown("anna", "k")).await.unwrap();
     infra.store().record_event(shown("bert", "k2")).await.unwrap();
     let key = CacheKey::of_customer(&tenant, &customer, "profile").unwrap();
-    infra.cache().set(&key, "x".into(), SetOptions::default()).await.unwrap();
+    infra
+        .cache()
+        .set(&key, "x".into(), SetOptions::default())
+        .await
+        .unwrap();
     let others = CacheKey::new(&tenant, "catalogue").unwrap();
-    infra.cache().set(&others, "y".into(), SetOptions::default()).await.unwrap();
+    infra
+        .cache()
+        .set(&others, "y".into(), SetOptions::default())
+        .await
+        .unwrap();
 
     let request = Erasure {
         tenant: tenant.clone(),
@@ -24,12 +32,20 @@ async fn one_receipt_counts_every_place() {
         id: ErasureId::new("ticket-1").unwrap(),
     };
     let erased = infra.erase_customer(request.clone()).await.unwrap();
-    assert!(!erased.unsupported.contains(&Part::Cache), "{:?}", erased.unsupported);
+    assert!(
+        !erased.unsupported.contains(&Part::Cache),
+        "{:?}",
+        erased.unsupported
+    );
     assert_eq!(erased.receipt.deleted["history"], 1);
     assert_eq!(erased.receipt.deleted["cache"], 1);
     assert!(infra.cache().get(&key).await.unwrap().is_none());
     assert!(infra.cache().get(&others).await.unwrap().is_some());
-    let history = infra.store().history(HistoryQuery::new(tenant, customer)).await.unwrap();
+    let history = infra
+        .store()
+        .history(HistoryQuery::new(tenant, customer))
+        .await
+        .unwrap();
     assert!(history.items.is_empty());
 
     let again = infra.erase_customer(request).await.unwrap();

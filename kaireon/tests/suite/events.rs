@@ -42,7 +42,13 @@ async fn what_is_recorded_after_subscribing_arrives_in_order() {
     );
     let mut recorded = infra.store().history(history).await.unwrap().items;
     recorded.sort_by_key(|event| event.idempotency_key.clone());
-    assert_eq!(ids, recorded.iter().map(|event| event.id.to_string()).collect::<Vec<_>>());
+    assert_eq!(
+        ids,
+        recorded
+            .iter()
+            .map(|event| event.id.to_string())
+            .collect::<Vec<_>>()
+    );
     assert!(infra.shutdown(LONG).await.is_clean());
     assert!(events.next().await.is_none(), "a fourth event");
 }
@@ -68,7 +74,10 @@ async fn the_outbox_is_written_only_while_somebody_subscribes() {
     // And on again.
     let mut third = infra.events().subscribe(recorded_topic()).await.unwrap();
     infra.store().record_event(shown("c", "again")).await.unwrap();
-    assert_eq!(next_event(&mut third).await.event_type().as_str(), "interaction.recorded.v1");
+    assert_eq!(
+        next_event(&mut third).await.event_type().as_str(),
+        "interaction.recorded.v1"
+    );
 }
 
 #[tokio::test]
@@ -84,7 +93,10 @@ async fn with_leftover(wait: Duration) -> (Infra, MemoryStore) {
     let store = MemoryStore::new();
     let outbox = store.outbox().unwrap();
     outbox
-        .set_lanes(kaireon::core::outbox::LaneSet::of(&[Lane::Publish, Lane::Archive]))
+        .set_lanes(kaireon::core::outbox::LaneSet::of(&[
+            Lane::Publish,
+            Lane::Archive,
+        ]))
         .await
         .unwrap();
     store.record_event(shown("c", "earlier")).await.unwrap();
@@ -135,7 +147,14 @@ async fn redis_without_its_url_disables_the_stream_and_nothing_queues_up() {
     assert_eq!(startup.events.backend, "disabled");
     assert_eq!(startup.events.why, "EVENT_PUBLISHER=redis without REDIS_URL");
 
-    assert!(infra.store().record_event(shown("c", "k")).await.unwrap().is_new());
+    assert!(
+        infra
+            .store()
+            .record_event(shown("c", "k"))
+            .await
+            .unwrap()
+            .is_new()
+    );
     assert_eq!(backlog(&infra).await, 0);
     let event = Event::new("model.updated.v1", &7).unwrap();
     let host = HostEvent {
@@ -143,12 +162,24 @@ async fn redis_without_its_url_disables_the_stream_and_nothing_queues_up() {
         customer: None,
         event: event.clone(),
     };
-    let appended = infra.store().outbox().unwrap().append(vec![host]).await.unwrap_err();
+    let appended = infra
+        .store()
+        .outbox()
+        .unwrap()
+        .append(vec![host])
+        .await
+        .unwrap_err();
     assert_eq!(appended.kind(), ErrorKind::Unsupported);
     assert_eq!(backlog(&infra).await, 0);
-    assert_eq!(infra.events().publish(event).await.unwrap_err().kind(), ErrorKind::Unsupported);
+    assert_eq!(
+        infra.events().publish(event).await.unwrap_err().kind(),
+        ErrorKind::Unsupported
+    );
     let topic = Subscription::to([EventType::interaction_recorded()]);
-    assert_eq!(infra.events().subscribe(topic).await.unwrap_err().kind(), ErrorKind::Unsupported);
+    assert_eq!(
+        infra.events().subscribe(topic).await.unwrap_err().kind(),
+        ErrorKind::Unsupported
+    );
 
     let health = infra.health().await;
     assert_eq!(health.part(Part::Events).unwrap().status, Status::Unknown);

@@ -40,7 +40,9 @@ impl InteractionStore for Pinged {
 async fn with_ping(answer: Option<ErrorKind>) -> Infra {
     Infra::builder()
         .config(config(&[("INTERACTION_STORE", "pinged")]))
-        .register_store("pinged", move |_| async move { Ok(Pinged(MemoryStore::new(), answer)) })
+        .register_store("pinged", move |_| async move {
+            Ok(Pinged(MemoryStore::new(), answer))
+        })
         .build()
         .await
         .unwrap()
@@ -94,5 +96,8 @@ async fn after_a_shutdown_nothing_is_ready() {
     let _ = infra.shutdown(LONG).await;
     let health = infra.health().await;
     assert!(!health.ready);
-    assert!(health.parts.iter().all(|part| part.status == Status::Down), "{health}");
+    assert!(
+        health.parts.iter().all(|part| part.status == Status::Down),
+        "{health}"
+    );
 }

@@ -13,7 +13,10 @@ fn logged(filter: &str, run: impl AsyncFnOnce()) -> Vec<serde_json::Value> {
         format: LogFormat::Json,
     };
     let subscriber = subscriber(&config, move || writer.clone()).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     tracing::subscriber::with_default(subscriber, || runtime.block_on(run()));
     capture
         .text()
@@ -61,7 +64,10 @@ fn the_filter_holds_and_nothing_personal_is_logged() {
     assert!(logged("off", run).is_empty());
     let lines = logged("trace", run);
     assert!(lines.len() > 1);
-    assert!(lines.iter().all(|line| !line.to_string().contains("anna")), "{lines:?}");
+    assert!(
+        lines.iter().all(|line| !line.to_string().contains("anna")),
+        "{lines:?}"
+    );
 }
 
 #[test]
@@ -70,6 +76,8 @@ fn a_filter_that_cannot_be_read_is_refused() {
         filter: "kaireon=loud".to_owned(),
         format: LogFormat::Json,
     };
-    let error = subscriber(&config, std::io::sink).err().expect("a filter that is wrong");
+    let error = subscriber(&config, std::io::sink)
+        .err()
+        .expect("a filter that is wrong");
     assert_eq!(error.field(), Some("KAIREON_LOG"));
 }

@@ -28,11 +28,24 @@ async fn a_handle_taken_before_answers_unavailable_afterwards_and_a_new_one_work
     let report = infra.reset(quick(memory())).await.unwrap();
     assert!(report.is_clean(), "{report}");
     let error = before.record_event(shown("c", "k2")).await.unwrap_err();
-    assert_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, Effect::NotApplied));
+    assert_eq!(
+        (error.kind(), error.effect()),
+        (ErrorKind::Unavailable, Effect::NotApplied)
+    );
     assert_eq!(cache.ping().await.unwrap_err().kind(), ErrorKind::Unavailable);
     // What both sets name is the same store.
-    assert!(!infra.store().record_event(shown("c", "k")).await.unwrap().is_new());
-    assert!(matches!(report.outcome(Part::Store), Some(Outcome::CarriedOver)), "{report}");
+    assert!(
+        !infra
+            .store()
+            .record_event(shown("c", "k"))
+            .await
+            .unwrap()
+            .is_new()
+    );
+    assert!(
+        matches!(report.outcome(Part::Store), Some(Outcome::CarriedOver)),
+        "{report}"
+    );
 }
 
 #[tokio::test]
@@ -49,7 +62,12 @@ async fn callers_have_their_grace_to_finish_with_old_handles() {
     before.record_event(shown("c", "k")).await.unwrap();
     drop(before);
     // It ends as soon as nobody holds an old handle, long before the grace does.
-    tokio::time::timeout(LONG / 4, resetting).await.unwrap().unwrap().unwrap();
+    let report = tokio::time::timeout(LONG / 4, resetting)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+    assert!(report.is_clean(), "{report}");
 }
 
 #[tokio::test]
@@ -61,7 +79,11 @@ async fn a_failing_new_set_leaves_the_old_one_serving() {
         .register_store("shop", move |_| {
             let shut = shut.load(Ordering::SeqCst);
             async move {
-                if shut { Err(Error::new(ErrorKind::Unavailable, "closed")) } else { Ok(MemoryStore::new()) }
+                if shut {
+                    Err(Error::new(ErrorKind::Unavailable, "closed"))
+                } else {
+                    Ok(MemoryStore::new())
+                }
             }
         })
         .build()
@@ -70,9 +92,15 @@ async fn a_failing_new_set_leaves_the_old_one_serving() {
     let before = infra.store();
     let mut events = infra.events().subscribe(recorded_topic()).await.unwrap();
     closed.store(true, Ordering::SeqCst);
-    let error = infra.reset(config(&[("INTERACTION_STORE", "shop")])).await.unwrap_err();
+    let error = infra
+        .reset(config(&[("INTERACTION_STORE", "shop")]))
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
-    let error = infra.reset(config(&[("INTERACTION_STORE", "mysql")])).await.unwrap_err();
+    let error = infra
+        .reset(config(&[("INTERACTION_STORE", "mysql")]))
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
     assert_eq!(infra.startup().store.backend, "memory");
     before.record_event(shown("c", "k")).await.unwrap();
@@ -81,9 +109,19 @@ async fn a_failing_new_set_leaves_the_old_one_serving() {
     closed.store(false, Ordering::SeqCst);
     let shop = quick(config(&[("INTERACTION_STORE", "shop")]));
     let report = infra.reset(shop).await.unwrap();
-    assert!(matches!(report.outcome(Part::Store), Some(Outcome::Drained)), "{report}");
+    assert!(
+        matches!(report.outcome(Part::Store), Some(Outcome::Drained)),
+        "{report}"
+    );
     assert_eq!(infra.startup().store.backend, "shop");
-    assert!(infra.store().record_event(shown("c", "k")).await.unwrap().is_new());
+    assert!(
+        infra
+            .store()
+            .record_event(shown("c", "k"))
+            .await
+            .unwrap()
+            .is_new()
+    );
 }
 
 #[tokio::test]
@@ -92,7 +130,10 @@ async fn a_subscription_to_a_stream_that_stays_goes_on() {
     let mut events = infra.events().subscribe(recorded_topic()).await.unwrap();
     infra.store().record_event(shown("c", "k1")).await.unwrap();
     let report = infra.reset(quick(memory())).await.unwrap();
-    assert!(matches!(report.outcome(Part::Relay), Some(Outcome::CarriedOver)), "{report}");
+    assert!(
+        matches!(report.outcome(Part::Relay), Some(Outcome::CarriedOver)),
+        "{report}"
+    );
     infra.store().record_event(shown("c", "k2")).await.unwrap();
     let first = next_event(&mut events).await;
     assert_ne!(next_event(&mut events).await.id(), first.id());
@@ -107,15 +148,21 @@ async fn a_changed_stream_delivers_what_the_old_one_had_and_begins_anew() {
     infra.store().record_event(shown("c", "k1")).await.unwrap();
     let disabled = config(&[("INTERACTION_STORE", "memory"), ("EVENT_PUBLISHER", "disabled")]);
     let report = infra.reset(quick(disabled)).await.unwrap();
-    assert!(matches!(report.outcome(Part::Relay), Some(Outcome::Drained)), "{report}");
-    assert!(matches!(report.outcome(Part::Store), Some(Outcome::CarriedOver)), "{report}");
+    assert!(
+        matches!(report.outcome(Part::Relay), Some(Outcome::Drained)),
+        "{report}"
+    );
+    assert!(
+        matches!(report.outcome(Part::Store), Some(Outcome::CarriedOver)),
+        "{report}"
+    );
     next_event(&mut old).await;
     assert!(old.next().await.is_none(), "the old stream goes on");
     // Nothing queues up while it is disabled.
     infra.store().record_event(shown("c", "k2")).await.unwrap();
     assert_eq!(infra.health().await.part(Part::Relay).unwrap().backlog, Some(0));
 
-    infra.reset(quick(memory())).await.unwrap();
+    let _ = infra.reset(quick(memory())).await.unwrap();
     let mut new = infra.events().subscribe(recorded_topic()).await.unwrap();
     infra.store().record_event(shown("c", "k3")).await.unwrap();
     next_event(&mut new).await;
@@ -129,7 +176,11 @@ async fn no_record_is_lost_or_refused_while_resets_go_on() {
         async move {
             for key in 0..2_000 {
                 // A handle per call, as hosts take it.
-                infra.store().record_event(shown("c", &format!("k{key}"))).await.unwrap();
+                infra
+                    .store()
+                    .record_event(shown("c", &format!("k{key}")))
+                    .await
+                    .unwrap();
                 tokio::task::yield_now().await;
             }
         }

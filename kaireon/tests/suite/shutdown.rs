@@ -14,7 +14,11 @@ async fn what_was_recorded_is_delivered_before_the_stream_ends() {
     let infra = in_memory().await;
     let mut events = infra.events().subscribe(recorded_topic()).await.unwrap();
     for customer in 0..50 {
-        infra.store().record_event(shown(&format!("c{customer}"), &format!("k{customer}"))).await.unwrap();
+        infra
+            .store()
+            .record_event(shown(&format!("c{customer}"), &format!("k{customer}")))
+            .await
+            .unwrap();
     }
     let reader = tokio::spawn(async move {
         let mut read = 0;
@@ -27,7 +31,10 @@ async fn what_was_recorded_is_delivered_before_the_stream_ends() {
     let report = infra.shutdown(LONG).await;
     assert!(report.is_clean(), "{report}");
     for part in Part::ALL {
-        assert!(matches!(report.outcome(part), Some(Outcome::Drained)), "{part}: {report}");
+        assert!(
+            matches!(report.outcome(part), Some(Outcome::Drained)),
+            "{part}: {report}"
+        );
     }
     assert_eq!(reader.await.unwrap(), 50);
 }
@@ -39,12 +46,21 @@ async fn every_handle_is_refused_afterwards_and_nothing_is_applied() {
     let _ = infra.shutdown(LONG).await;
     for store in [store, infra.store()] {
         let error = store.record_event(shown("c", "k")).await.unwrap_err();
-        assert_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, Effect::NotApplied));
+        assert_eq!(
+            (error.kind(), error.effect()),
+            (ErrorKind::Unavailable, Effect::NotApplied)
+        );
     }
     let error = events.subscribe(recorded_topic()).await.unwrap_err();
-    assert_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, Effect::NotApplied));
+    assert_eq!(
+        (error.kind(), error.effect()),
+        (ErrorKind::Unavailable, Effect::NotApplied)
+    );
     let error = infra.reset(Config::default()).await.unwrap_err();
-    assert_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, Effect::NotApplied));
+    assert_eq!(
+        (error.kind(), error.effect()),
+        (ErrorKind::Unavailable, Effect::NotApplied)
+    );
 }
 
 #[tokio::test]
@@ -52,7 +68,10 @@ async fn a_second_shutdown_repeats_the_report() {
     let infra = in_memory().await;
     let (first, second) = tokio::join!(infra.shutdown(LONG), infra.shutdown(LONG));
     assert_eq!(first.to_string(), second.to_string());
-    assert_eq!(infra.shutdown(Duration::ZERO).await.to_string(), first.to_string());
+    assert_eq!(
+        infra.shutdown(Duration::ZERO).await.to_string(),
+        first.to_string()
+    );
 }
 
 /// A store whose writes never end, or whose end fails.
@@ -107,8 +126,14 @@ async fn a_call_that_does_not_end_is_timed_out_at_the_deadline_and_the_rest_is_d
     let before = tokio::time::Instant::now();
     let report = infra.shutdown(Duration::from_secs(3)).await;
     assert!(before.elapsed() < Duration::from_secs(4));
-    assert!(matches!(report.outcome(Part::Store), Some(Outcome::TimedOut)), "{report}");
-    assert!(matches!(report.outcome(Part::Events), Some(Outcome::Drained)), "{report}");
+    assert!(
+        matches!(report.outcome(Part::Store), Some(Outcome::TimedOut)),
+        "{report}"
+    );
+    assert!(
+        matches!(report.outcome(Part::Events), Some(Outcome::Drained)),
+        "{report}"
+    );
     call.abort();
 }
 
@@ -119,7 +144,10 @@ async fn a_part_that_fails_says_how_and_the_others_are_drained() {
         panic!("{report}");
     };
     assert_eq!(error.kind(), ErrorKind::StorageFull);
-    assert!(matches!(report.outcome(Part::Cache), Some(Outcome::Drained)), "{report}");
+    assert!(
+        matches!(report.outcome(Part::Cache), Some(Outcome::Drained)),
+        "{report}"
+    );
     assert!(!report.is_clean());
 }
 

@@ -38,7 +38,10 @@ pub(crate) fn recorded_topic() -> Subscription {
 /// The next event, acknowledged.
 pub(crate) async fn next_event(subscriber: &mut Subscriber) -> Event {
     let delivery = tokio::time::timeout(LONG, subscriber.next_delivery()).await;
-    let mut delivery = delivery.expect("no event came").unwrap().expect("the stream ended");
+    let mut delivery = delivery
+        .expect("no event came")
+        .unwrap()
+        .expect("the stream ended");
     delivery.ack().await.unwrap();
     delivery.event().clone()
 }

@@ -15,8 +15,14 @@ async fn problems(vars: &[(&str, &str)]) -> Vec<Problem> {
         Err(error) => error,
     };
     assert_eq!(error.kind(), ErrorKind::Config, "{error}");
-    let source = error.source().and_then(|source| source.downcast_ref::<Problems>());
-    source.expect("the source lists the problems").iter().cloned().collect()
+    let source = error
+        .source()
+        .and_then(|source| source.downcast_ref::<Problems>());
+    source
+        .expect("the source lists the problems")
+        .iter()
+        .cloned()
+        .collect()
 }
 
 /// Environments with one fault: the variable that is named, and words that the fault is told in.
@@ -25,55 +31,161 @@ async fn each_wrong_environment_is_told_by_its_variable() {
     let memory = ("INTERACTION_STORE", "memory");
     let table: &[(&[(&str, &str)], &str, &[&str])] = &[
         // Unknown values, with the allowed ones.
-        (&[("INTERACTION_STORE", "mysql")], "INTERACTION_STORE", &["unknown value `mysql`", "allowed:", "memory"]),
-        (&[memory, ("EVENT_PUBLISHER", "rabbitmq")], "EVENT_PUBLISHER", &["unknown value `rabbitmq`", "in-process"]),
-        (&[memory, ("SEARCH_INDEX", "solr")], "SEARCH_INDEX", &["unknown value `solr`", "memory"]),
-        (&[memory, ("CACHE_STORE", "memcached")], "CACHE_STORE", &["unknown value `memcached`", "in-process"]),
-        // Known values whose adapter is not compiled in, with the feature.
-        (&[("INTERACTION_STORE", "dynamodb")], "INTERACTION_STORE", &["not compiled in", "`dynamodb`"]),
-        (&[("INTERACTION_STORE", "scylla")], "INTERACTION_STORE", &["not compiled in", "`scylla`"]),
-        (&[("INTERACTION_STORE", "cassandra")], "INTERACTION_STORE", &["not compiled in", "`cassandra`"]),
-        (&[("INTERACTION_STORE", "keyspaces")], "INTERACTION_STORE", &["not compiled in", "`keyspaces`"]),
         (
-            &[("INTERACTION_STORE", "pg"), ("DATABASE_URL", "postgres://db/kaireon")],
+            &[("INTERACTION_STORE", "mysql")],
+            "INTERACTION_STORE",
+            &["unknown value `mysql`", "allowed:", "memory"],
+        ),
+        (
+            &[memory, ("EVENT_PUBLISHER", "rabbitmq")],
+            "EVENT_PUBLISHER",
+            &["unknown value `rabbitmq`", "in-process"],
+        ),
+        (
+            &[memory, ("SEARCH_INDEX", "solr")],
+            "SEARCH_INDEX",
+            &["unknown value `solr`", "memory"],
+        ),
+        (
+            &[memory, ("CACHE_STORE", "memcached")],
+            "CACHE_STORE",
+            &["unknown value `memcached`", "in-process"],
+        ),
+        // Known values whose adapter is not compiled in, with the feature.
+        (
+            &[("INTERACTION_STORE", "dynamodb")],
+            "INTERACTION_STORE",
+            &["not compiled in", "`dynamodb`"],
+        ),
+        (
+            &[("INTERACTION_STORE", "scylla")],
+            "INTERACTION_STORE",
+            &["not compiled in", "`scylla`"],
+        ),
+        (
+            &[("INTERACTION_STORE", "cassandra")],
+            "INTERACTION_STORE",
+            &["not compiled in", "`cassandra`"],
+        ),
+        (
+            &[("INTERACTION_STORE", "keyspaces")],
+            "INTERACTION_STORE",
+            &["not compiled in", "`keyspaces`"],
+        ),
+        (
+            &[
+                ("INTERACTION_STORE", "pg"),
+                ("DATABASE_URL", "postgres://db/kaireon"),
+            ],
             "INTERACTION_STORE",
             &["`pg` is not compiled in", "`postgres`"],
         ),
         (
-            &[("INTERACTION_STORE", "PostgreSQL"), ("DATABASE_URL", "postgres://db/kaireon")],
+            &[
+                ("INTERACTION_STORE", "PostgreSQL"),
+                ("DATABASE_URL", "postgres://db/kaireon"),
+            ],
             "INTERACTION_STORE",
             &["not compiled in", "`postgres`"],
         ),
         (
-            &[memory, ("EVENT_PUBLISHER", "redis"), ("REDIS_URL", "redis://cache")],
+            &[
+                memory,
+                ("EVENT_PUBLISHER", "redis"),
+                ("REDIS_URL", "redis://cache"),
+            ],
             "EVENT_PUBLISHER",
             &["not compiled in", "`redis`"],
         ),
         (
-            &[memory, ("EVENT_PUBLISHER", "redis-streams"), ("REDIS_URL", "redis://cache")],
+            &[
+                memory,
+                ("EVENT_PUBLISHER", "redis-streams"),
+                ("REDIS_URL", "redis://cache"),
+            ],
             "EVENT_PUBLISHER",
             &["not compiled in", "`redis`"],
         ),
-        (&[memory, ("EVENT_PUBLISHER", "kafka")], "EVENT_PUBLISHER", &["not compiled in", "`kafka`"]),
-        (&[memory, ("EVENT_PUBLISHER", "redpanda")], "EVENT_PUBLISHER", &["not compiled in", "`kafka`"]),
-        (&[memory, ("EVENT_PUBLISHER", "msk")], "EVENT_PUBLISHER", &["not compiled in", "`kafka`"]),
-        (&[memory, ("EVENT_PUBLISHER", "aws_msk")], "EVENT_PUBLISHER", &["not compiled in", "`kafka`"]),
-        (&[memory, ("EVENT_PUBLISHER", "kinesis")], "EVENT_PUBLISHER", &["not compiled in", "`kinesis`"]),
-        (&[memory, ("EVENT_PUBLISHER", "eventbridge")], "EVENT_PUBLISHER", &["not compiled in", "`eventbridge`"]),
-        (&[memory, ("SEARCH_INDEX", "tantivy")], "SEARCH_INDEX", &["not compiled in", "`tantivy`"]),
-        (&[memory, ("SEARCH_INDEX", "opensearch")], "SEARCH_INDEX", &["not compiled in", "`opensearch`"]),
         (
-            &[memory, ("CACHE_STORE", "redis"), ("REDIS_URL", "rediss://cache:6380")],
+            &[memory, ("EVENT_PUBLISHER", "kafka")],
+            "EVENT_PUBLISHER",
+            &["not compiled in", "`kafka`"],
+        ),
+        (
+            &[memory, ("EVENT_PUBLISHER", "redpanda")],
+            "EVENT_PUBLISHER",
+            &["not compiled in", "`kafka`"],
+        ),
+        (
+            &[memory, ("EVENT_PUBLISHER", "msk")],
+            "EVENT_PUBLISHER",
+            &["not compiled in", "`kafka`"],
+        ),
+        (
+            &[memory, ("EVENT_PUBLISHER", "aws_msk")],
+            "EVENT_PUBLISHER",
+            &["not compiled in", "`kafka`"],
+        ),
+        (
+            &[memory, ("EVENT_PUBLISHER", "kinesis")],
+            "EVENT_PUBLISHER",
+            &["not compiled in", "`kinesis`"],
+        ),
+        (
+            &[memory, ("EVENT_PUBLISHER", "eventbridge")],
+            "EVENT_PUBLISHER",
+            &["not compiled in", "`eventbridge`"],
+        ),
+        (
+            &[memory, ("SEARCH_INDEX", "tantivy")],
+            "SEARCH_INDEX",
+            &["not compiled in", "`tantivy`"],
+        ),
+        (
+            &[memory, ("SEARCH_INDEX", "opensearch")],
+            "SEARCH_INDEX",
+            &["not compiled in", "`opensearch`"],
+        ),
+        (
+            &[
+                memory,
+                ("CACHE_STORE", "redis"),
+                ("REDIS_URL", "rediss://cache:6380"),
+            ],
             "CACHE_STORE",
             &["not compiled in", "`redis`"],
         ),
         // Malformed variables, also where nothing reads them yet.
-        (&[memory, ("DATABASE_URL", "db.example")], "DATABASE_URL", &["is not a url"]),
-        (&[memory, ("DATABASE_URL", "postgres://db:port/x")], "DATABASE_URL", &["port"]),
-        (&[memory, ("DATABASE_URL", "postgres://")], "DATABASE_URL", &["names no host"]),
-        (&[memory, ("REDIS_URL", "redis:cache")], "REDIS_URL", &["lacks `//`"]),
-        (&[memory, ("REDIS_URL", "rediss://:pw@:6379")], "REDIS_URL", &["names no host"]),
-        (&[memory, ("KAIREON_EVENTS_MAX_PENDING", "0")], "KAIREON_EVENTS_MAX_PENDING", &["number from 1"]),
+        (
+            &[memory, ("DATABASE_URL", "db.example")],
+            "DATABASE_URL",
+            &["is not a url"],
+        ),
+        (
+            &[memory, ("DATABASE_URL", "postgres://db:port/x")],
+            "DATABASE_URL",
+            &["port"],
+        ),
+        (
+            &[memory, ("DATABASE_URL", "postgres://")],
+            "DATABASE_URL",
+            &["names no host"],
+        ),
+        (
+            &[memory, ("REDIS_URL", "redis:cache")],
+            "REDIS_URL",
+            &["lacks `//`"],
+        ),
+        (
+            &[memory, ("REDIS_URL", "rediss://:pw@:6379")],
+            "REDIS_URL",
+            &["names no host"],
+        ),
+        (
+            &[memory, ("KAIREON_EVENTS_MAX_PENDING", "0")],
+            "KAIREON_EVENTS_MAX_PENDING",
+            &["number from 1"],
+        ),
     ];
     for (vars, place, words) in table {
         let found = problems(vars).await;
@@ -88,9 +200,16 @@ async fn each_wrong_environment_is_told_by_its_variable() {
 #[tokio::test]
 async fn a_missing_variable_is_told_with_who_needs_it() {
     let found = problems(&[("INTERACTION_STORE", "pg"), ("SEARCH_INDEX", "pg")]).await;
-    let missing: Vec<_> = found.iter().filter(|problem| problem.place == "DATABASE_URL").collect();
+    let missing: Vec<_> = found
+        .iter()
+        .filter(|problem| problem.place == "DATABASE_URL")
+        .collect();
     assert_eq!(missing.len(), 1, "one variable, told once: {found:?}");
-    assert!(missing[0].what.contains("missing; `postgresql` needs it"), "{}", missing[0]);
+    assert!(
+        missing[0].what.contains("missing; `postgresql` needs it"),
+        "{}",
+        missing[0]
+    );
 }
 
 #[tokio::test]
@@ -98,8 +217,11 @@ async fn a_url_of_another_scheme_is_a_fault_only_where_it_is_needed() {
     let mine = [("INTERACTION_STORE", "memory"), ("DATABASE_URL", "mysql://shop")];
     assert!(config(&mine).start().await.is_ok());
     let found = problems(&[("INTERACTION_STORE", "pg"), ("DATABASE_URL", "mysql://shop")]).await;
-    assert!(found.iter().any(|problem| problem.place == "DATABASE_URL"
-        && problem.what.contains("`postgres://`")));
+    assert!(
+        found
+            .iter()
+            .any(|problem| problem.place == "DATABASE_URL" && problem.what.contains("`postgres://`"))
+    );
 }
 
 #[tokio::test]
@@ -114,7 +236,14 @@ async fn everything_that_is_wrong_is_told_at_once() {
     let error = config(&wrong).start().await.unwrap_err();
     let line = error.to_string();
     assert!(!line.contains('\n'), "{line}");
-    for variable in ["INTERACTION_STORE", "EVENT_PUBLISHER", "SEARCH_INDEX", "CACHE_STORE", "REDIS_URL", "DATABASE_URL"] {
+    for variable in [
+        "INTERACTION_STORE",
+        "EVENT_PUBLISHER",
+        "SEARCH_INDEX",
+        "CACHE_STORE",
+        "REDIS_URL",
+        "DATABASE_URL",
+    ] {
         assert!(line.contains(variable), "{variable} is not in: {line}");
     }
 }
@@ -131,7 +260,10 @@ async fn no_secret_is_ever_shown() {
         &[("EVENT_PUBLISHER", in_the_wrong_place)],
         &[("SEARCH_INDEX", in_the_wrong_place)],
         &[("CACHE_STORE", in_the_wrong_place)],
-        &[("INTERACTION_STORE", "pg"), ("DATABASE_URL", "mysql://shop:hunter2@db")],
+        &[
+            ("INTERACTION_STORE", "pg"),
+            ("DATABASE_URL", "mysql://shop:hunter2@db"),
+        ],
         &[("INTERACTION_STORE", "pg"), ("DATABASE_URL", in_the_wrong_place)],
     ] {
         let config = config(vars);
@@ -156,7 +288,10 @@ async fn a_value_that_is_not_utf8_is_told_with_the_rest() {
     use std::os::unix::ffi::OsStringExt;
 
     let vars = [
-        (OsString::from("INTERACTION_STORE"), OsString::from_vec(vec![0xff])),
+        (
+            OsString::from("INTERACTION_STORE"),
+            OsString::from_vec(vec![0xff]),
+        ),
         (OsString::from("SEARCH_INDEX"), OsString::from("solr")),
     ];
     let error = Config::from_vars(vars).start().await.unwrap_err().to_string();
@@ -167,14 +302,23 @@ async fn a_value_that_is_not_utf8_is_told_with_the_rest() {
 #[tokio::test]
 async fn registered_names_are_checked_with_the_rest() {
     let builder = Infra::builder()
-        .config(config(&[("INTERACTION_STORE", "memory"), ("SEARCH_INDEX", "solr")]))
+        .config(config(&[
+            ("INTERACTION_STORE", "memory"),
+            ("SEARCH_INDEX", "solr"),
+        ]))
         .register_store("embedded", |_| async { Ok(MemoryStore::new()) })
         .register_store("", |_| async { Ok(MemoryStore::new()) })
         .register_store("my store", |_| async { Ok(MemoryStore::new()) })
         .register_store("twice", |_| async { Ok(MemoryStore::new()) })
         .register_store("Twice", |_| async { Ok(MemoryStore::new()) });
     let error = builder.build().await.unwrap_err().to_string();
-    for part in ["5 problems", "`embedded` is the name of a built-in", "1 to 32 letters", "`twice` was registered twice", "solr"] {
+    for part in [
+        "5 problems",
+        "`embedded` is the name of a built-in",
+        "1 to 32 letters",
+        "`twice` was registered twice",
+        "solr",
+    ] {
         assert!(error.contains(part), "{part} is not in: {error}");
     }
 }
@@ -185,16 +329,27 @@ async fn timeouts_and_attempts_of_zero_are_refused() {
     wrong.calls.attempt_timeout = std::time::Duration::ZERO;
     wrong.calls.retry.max_attempts = 0;
     let error = wrong.start().await.unwrap_err().to_string();
-    assert!(error.contains("calls.attempt_timeout: is zero") && error.contains("max_attempts: is zero"), "{error}");
+    assert!(
+        error.contains("calls.attempt_timeout: is zero") && error.contains("max_attempts: is zero"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn an_empty_variable_is_unset_and_case_does_not_matter() {
-    let vars = [("INTERACTION_STORE", "MEMORY"), ("EVENT_PUBLISHER", ""), ("REDIS_URL", " ")];
+    let vars = [
+        ("INTERACTION_STORE", "MEMORY"),
+        ("EVENT_PUBLISHER", ""),
+        ("REDIS_URL", " "),
+    ];
     let startup = config(&vars).start().await.unwrap().startup();
     assert_eq!(startup.store.backend, "memory");
     assert_eq!(startup.events.backend, "in-process");
-    assert!(startup.events.why.contains("EVENT_PUBLISHER is unset"), "{}", startup.events.why);
+    assert!(
+        startup.events.why.contains("EVENT_PUBLISHER is unset"),
+        "{}",
+        startup.events.why
+    );
 }
 
 #[tokio::test]
@@ -206,7 +361,19 @@ async fn what_a_url_offers_but_is_not_compiled_in_is_said_and_passed_over() {
     ];
     let startup = config(&vars).start().await.unwrap().startup();
     assert_eq!(startup.events.backend, "in-process");
-    assert!(startup.events.why.contains("REDIS_URL is set but `redis` is not compiled in"), "{startup}");
+    assert!(
+        startup
+            .events
+            .why
+            .contains("REDIS_URL is set but `redis` is not compiled in"),
+        "{startup}"
+    );
     assert_eq!(startup.search.backend, "memory");
-    assert!(startup.search.why.contains("DATABASE_URL is set but `pg` is not compiled in"), "{startup}");
+    assert!(
+        startup
+            .search
+            .why
+            .contains("DATABASE_URL is set but `pg` is not compiled in"),
+        "{startup}"
+    );
 }
