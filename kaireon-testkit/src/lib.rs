@@ -2,6 +2,7 @@
 
 pub mod broken;
 mod captor;
+pub mod fault;
 mod fixture;
 mod macros;
 pub mod outbox;

@@ -1,0 +1,168 @@
+//! Which call meets which fault.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+/// What happens to one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// `Unavailable`, not applied: the backend was never asked.
+    Before,
+    /// `Unavailable`, unknown: it was applied, and the answer was lost. Where the backend itself refuses the
+    /// call, its own error is told.
+    After,
+    /// It is asked so much later.
+    Delay(Duration),
+    /// It is never asked, and no answer comes.
+    Hang,
+    /// Of a batch only so many items are sent; the others were not attempted. Nothing, to a call of one item.
+    Cut(usize),
+}
+
+/// Which operations may lose their answer by chance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Only those whose repetition gives the same answer: then a suite's expectations hold through `Retry`.
+    SameAnswer,
+    /// Also those that answer `Duplicate`, or count anew, when they are repeated.
+    EveryOperation,
+}
+
+/// How likely each fault is, from 0 to 1, for one call.
+#[derive(Clone, Copy, Debug)]
+pub struct Odds {
+    /// Of an error before the effect.
+    pub before: f64,
+    /// Of an error after the effect, where it may happen by `reach`.
+    pub after: f64,
+    /// Of a delay, up to `longest_delay`.
+    pub delay: f64,
+    /// Of a batch that is cut.
+    pub cut: f64,
+    /// The longest delay.
+    pub longest_delay: Duration,
+    /// Which operations may lose their answer.
+    pub reach: Reach,
+}
+
+/// Operations whose repetition, after an answer that was lost, answers otherwise than the first would have.
+const ANSWERS_ANEW: [&str; 8] = [
+    "record_event",
+    "record_events",
+    "record_decision",
+    "record_decisions",
+    "purge_before",
+    "append",
+    "replay",
+    "publish_batch",
+];
+
+/// Operations that nobody repeats: chance leaves them alone.
+const LEFT_ALONE: [&str; 4] = ["ping", "wait", "disconnect", "subscribe"];
+
+enum Source {
+    Script(VecDeque<(&'static str, Fault)>),
+    Chance(fastrand::Rng, Odds),
+}
+
+/// Which call meets which fault; clones share it.
+#[derive(Clone)]
+pub struct Plan(Arc<State>);
+
+struct State {
+    source: Mutex<Source>,
+    made: AtomicU64,
+    stopped: AtomicBool,
+}
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan")
+            .field("made", &self.made())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Plan {
+    /// Faults for named operations: the next call of an operation meets the first fault that names it.
+    pub fn script(faults: impl IntoIterator<Item = (&'static str, Fault)>) -> Self {
+        Self::from_source(Source::Script(faults.into_iter().collect()))
+    }
+
+    /// Faults by chance. The same seed makes the same faults in the same order of calls; `ping`, `wait`,
+    /// `subscribe` and `disconnect`, which nobody repeats, are left alone.
+    #[must_use]
+    pub fn seeded(seed: u64, odds: Odds) -> Self {
+        Self::from_source(Source::Chance(fastrand::Rng::with_seed(seed), odds))
+    }
+
+    fn from_source(source: Source) -> Self {
+        Self(Arc::new(State {
+            source: Mutex::new(source),
+            made: AtomicU64::new(0),
+            stopped: AtomicBool::new(false),
+        }))
+    }
+
+    /// How many faults were made: a run that made none showed nothing.
+    #[must_use]
+    pub fn made(&self) -> u64 {
+        self.0.made.load(Ordering::SeqCst)
+    }
+
+    /// Makes no more faults from now on.
+    pub fn stop(&self) {
+        self.0.stopped.store(true, Ordering::SeqCst);
+    }
+
+    /// The fault that this call meets.
+    pub(super) fn next(&self, operation: &'static str) -> Option<Fault> {
+        if self.0.stopped.load(Ordering::SeqCst) {
+            return None;
+        }
+        let fault = match &mut *self.0.source.lock() {
+            Source::Script(faults) => {
+                let place = faults.iter().position(|(name, _)| *name == operation);
+                place
+                    .and_then(|place| faults.remove(place))
+                    .map(|(_, fault)| fault)
+            }
+            Source::Chance(random, odds) => by_chance(random, *odds, operation),
+        };
+        if fault.is_some() {
+            self.0.made.fetch_add(1, Ordering::SeqCst);
+        }
+        fault
+    }
+}
+
+fn by_chance(random: &mut fastrand::Rng, odds: Odds, operation: &str) -> Option<Fault> {
+    let Odds {
+        before,
+        after,
+        delay,
+        cut,
+        longest_delay,
+        reach,
+    } = odds;
+    if LEFT_ALONE.contains(&operation) {
+        return None;
+    }
+    let drawn = random.f64();
+    let loses = reach == Reach::EveryOperation || !ANSWERS_ANEW.contains(&operation);
+    if drawn < before {
+        return Some(Fault::Before);
+    }
+    if drawn < before + after {
+        return loses.then_some(Fault::After);
+    }
+    if drawn < before + after + delay {
+        return Some(Fault::Delay(longest_delay.mul_f64(random.f64())));
+    }
+    (drawn < before + after + delay + cut).then(|| Fault::Cut(random.usize(0..4)))
+}

@@ -1,0 +1,102 @@
+//! How the suite gets at a limiter.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::TimeDelta;
+use kaireon_core::limiter::{LimitKey, RateDecision, RateLimit, RateLimiter};
+use kaireon_core::time::ManualClock;
+use kaireon_core::{Result, TenantId};
+
+use crate::Wrapped;
+use crate::suite::{marker, run_number};
+
+/// Opens a limiter for the cases of the suite. Each case gets a fixture of its own.
+#[async_trait]
+pub trait LimiterFixture: Send + Sync {
+    /// A live handle. May be called again while another is live: then both share their state, where the backend's
+    /// handles do.
+    async fn open(&self) -> Arc<dyn RateLimiter>;
+
+    /// Cleans up. Called once, also after a case that failed.
+    async fn close(&self) {}
+
+    /// The clock that the limiter was given, where it accepts one; otherwise cases wait for real time.
+    fn clock(&self) -> Option<ManualClock> {
+        None
+    }
+}
+
+#[async_trait]
+impl<F, W> LimiterFixture for Wrapped<F, W>
+where
+    F: LimiterFixture,
+    W: Fn(Arc<dyn RateLimiter>) -> Arc<dyn RateLimiter> + Send + Sync,
+{
+    async fn open(&self) -> Arc<dyn RateLimiter> {
+        (self.1)(self.0.open().await)
+    }
+
+    async fn close(&self) {
+        self.0.close().await;
+    }
+
+    fn clock(&self) -> Option<ManualClock> {
+        self.0.clock()
+    }
+}
+
+/// A key of this run's own, in a tenant of its own.
+pub(super) fn key(tenant: &str, name: &str) -> LimitKey {
+    let tenant = TenantId::new(format!("t{}-{tenant}", run_number())).unwrap();
+    LimitKey::new(&tenant, format!("{}{name}", marker(run_number()))).unwrap()
+}
+
+/// Lets time pass, by the limiter's clock or in truth.
+pub(super) async fn pass(fixture: &dyn LimiterFixture, time: Duration) {
+    match fixture.clock() {
+        Some(clock) => clock.advance(TimeDelta::from_std(time).unwrap()),
+        None => tokio::time::sleep(time).await,
+    }
+}
+
+/// The times of the calls that were admitted, in milliseconds.
+pub(super) fn admitted(decisions: &[RateDecision]) -> Vec<i64> {
+    let admitted = decisions.iter().filter(|decision| decision.admitted);
+    let mut times: Vec<i64> = admitted.map(|decision| decision.at.timestamp_millis()).collect();
+    times.sort_unstable();
+    times
+}
+
+/// Fails where a window of these admissions holds more than the limit: no slack, by the limiter's own times.
+pub(super) fn check_windows(times: &[i64], limit: RateLimit) {
+    let RateLimit { limit, window } = limit;
+    let window = i64::try_from(window.as_millis()).unwrap();
+    for run in times.windows(limit as usize + 1) {
+        let (first, last) = (run[0], run[limit as usize]);
+        assert!(
+            last - first >= window,
+            "{} calls were admitted within {} ms, where {limit} are within {window} ms",
+            run.len(),
+            last - first,
+        );
+    }
+}
+
+/// Asks so often, so far apart, and returns what was said.
+pub(super) async fn ask(
+    fixture: &dyn LimiterFixture,
+    limiter: &dyn RateLimiter,
+    (key, limit): (&LimitKey, RateLimit),
+    (calls, apart): (usize, Duration),
+) -> Result<Vec<RateDecision>> {
+    let mut decisions = Vec::with_capacity(calls);
+    for call in 0..calls {
+        if call > 0 && !apart.is_zero() {
+            pass(fixture, apart).await;
+        }
+        decisions.push(limiter.acquire(key, limit).await?);
+    }
+    Ok(decisions)
+}
