@@ -7,6 +7,10 @@
 //! | [`publisher`], [`event`] | the event stream and its envelope |
 //! | [`cache`], [`limiter`], [`breaker`] | the cache, rate limits, circuit breakers |
 //! | [`search`] | the search index: documents, neutral queries, facets, rebuilds |
+//! | [`wrap`] | retry, timeout, concurrency limit and tracing, over any of the contracts |
+//! | [`Container`] | the four parts of an infrastructure, held together |
+//! | [`memory`] | the contracts in memory, plain and readable: what every backend is compared with |
+//! | [`policy`], [`respond`], [`attribution`] | frequency caps and cooldowns; answers to recommendations; credit |
 //! | [`digest`], [`time`] | keyed hashes; clocks and timestamps |
 
 mod attributes;

@@ -1,5 +1,6 @@
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Context;
 
 use tokio::time::Instant;
@@ -144,11 +145,13 @@ async fn a_late_batch_has_an_unknown_outcome_for_each_item() {
 #[tokio::test(start_paused = true)]
 async fn the_outbox_of_a_store_is_limited_and_named_after_it() {
     let outbox = hanging().outbox().unwrap();
+    let started = Instant::now();
     check(
         "settle",
         "probe",
         &drive::outbox(&outbox, "settle").await.unwrap_err(),
     );
+    assert_eq!(started.elapsed(), LIMIT);
 }
 
 #[test]
@@ -164,17 +167,24 @@ fn a_call_that_is_ready_needs_no_timer() {
 
 #[tokio::test]
 async fn a_waiting_call_is_polled_only_when_it_was_woken() {
-    let mut polls = 0;
-    let yielding = poll_fn(|context| {
-        polls += 1;
-        if polls == 3 {
-            return Poll::Ready(());
+    let polls = AtomicU32::new(0);
+    let waiting = poll_fn(|_| {
+        if polls.fetch_add(1, Ordering::SeqCst) < 2 {
+            Poll::Pending
+        } else {
+            Poll::Ready(())
         }
-        context.waker().wake_by_ref();
-        Poll::Pending
     });
-    within(LIMIT, Box::pin(yielding)).await.unwrap();
-    assert_eq!(polls, 3);
+    let mut call = pin!(within(LIMIT, Box::pin(waiting)));
+    for polled in 1..=3 {
+        let woken = call
+            .as_mut()
+            .poll(&mut Context::from_waker(std::task::Waker::noop()));
+        assert_eq!(
+            (polls.load(Ordering::SeqCst), woken.is_ready()),
+            (polled, polled == 3)
+        );
+    }
 }
 
 #[tokio::test(flavor = "current_thread")]
