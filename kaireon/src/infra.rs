@@ -8,7 +8,9 @@ use kaireon_core::breaker::CircuitBreaker;
 use kaireon_core::limiter::RateLimiter;
 use kaireon_core::search::SearchIndex;
 use kaireon_core::store::Erasure;
-use kaireon_core::{CacheStore, Effect, Error, ErrorKind, EventPublisher, InteractionStore, Result};
+use kaireon_core::{
+    CacheStore, DynContainer, Effect, Error, ErrorKind, EventPublisher, InteractionStore, Result,
+};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -62,7 +64,6 @@ impl Infra {
 
     /// Begins with the environment's configuration, which [`InfraBuilder::config`] replaces, and no backends of the
     /// host's own.
-    #[must_use]
     pub fn builder() -> InfraBuilder {
         InfraBuilder::default()
     }
@@ -85,10 +86,17 @@ impl Infra {
         })))
     }
 
+    /// Store, event stream, search index and cache of the present set, held together: for code that takes a
+    /// [`Container`](kaireon_core::Container). Like each handle, to be taken per request.
+    #[must_use]
+    pub fn container(&self) -> DynContainer {
+        self.0.current.load().handles.container.clone()
+    }
+
     /// The interaction store.
     #[must_use]
     pub fn store(&self) -> Arc<dyn InteractionStore> {
-        Arc::clone(&self.0.current.load().handles.store)
+        Arc::clone(self.0.current.load().handles.container.store())
     }
 
     /// The event stream.
@@ -96,19 +104,19 @@ impl Infra {
     /// A subscription goes on over a reset that keeps the stream's backend, and ends with one that changes it.
     #[must_use]
     pub fn events(&self) -> Arc<dyn EventPublisher> {
-        Arc::clone(&self.0.current.load().handles.events)
+        Arc::clone(self.0.current.load().handles.container.events())
     }
 
     /// The search index.
     #[must_use]
     pub fn search(&self) -> Arc<dyn SearchIndex> {
-        Arc::clone(&self.0.current.load().handles.search)
+        Arc::clone(self.0.current.load().handles.container.search())
     }
 
     /// The cache.
     #[must_use]
     pub fn cache(&self) -> Arc<dyn CacheStore> {
-        Arc::clone(&self.0.current.load().handles.cache)
+        Arc::clone(self.0.current.load().handles.container.cache())
     }
 
     /// Rate limits. In this process alone.

@@ -1,4 +1,62 @@
 //! One trait per concern, one environment variable per choice.
+//!
+//! A service embeds this crate to keep its interactions and decisions, to publish them as events, to search, and to
+//! cache. Which backend does it is said by the environment; [`Infra`] is what the service holds.
+//!
+//! ```
+//! use std::time::Duration;
+//! use kaireon::core::Interaction;
+//! use kaireon::{Config, Infra};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> kaireon::core::Result<()> {
+//! # let config = Config::from_vars([("INTERACTION_STORE", "memory")]);
+//! // A service calls `Infra::from_env()`.
+//! let infra = Infra::builder().config(config).build().await?;
+//! let shown = Interaction::builder("acme", "customer-7")
+//!     .offer("winter-shoes")
+//!     .creative("banner-2")
+//!     .channel("web")
+//!     .idempotency_key("request-81")
+//!     .build()?;
+//! assert!(infra.store().record_event(shown).await?.is_new());
+//! println!("{}", infra.shutdown(Duration::from_secs(10)).await);
+//! # Ok(()) }
+//! ```
+//!
+//! # The environment
+//!
+//! | variable | values that are compiled in | unset |
+//! |---|---|---|
+//! | [`INTERACTION_STORE`] | `embedded` (feature `embedded`), `memory` (lost at exit) | `embedded` |
+//! | [`EVENT_PUBLISHER`] | `in-process`, `disabled` | `in-process` |
+//! | [`SEARCH_INDEX`] | `memory` (not persisted: index again after a start) | `memory` |
+//! | [`CACHE_STORE`] | `in-process` | `in-process` |
+//! | [`DATABASE_URL`], [`REDIS_URL`] | read for backends that are compiled in; checked in any case | |
+//! | [`KAIREON_DATA_DIR`] | where embedded backends keep their files, each in a folder of its own | `data/kaireon` |
+//!
+//! A name that [`InfraBuilder`] registers is a value as well. All of it is read and checked before anything is
+//! opened, and everything that is wrong is told in one error ([`Problems`]). One line at the start says what was
+//! chosen and why ([`Startup`]). Without Redis, rate limits and circuit breakers count in each process by itself.
+//!
+//! # Events
+//!
+//! What is recorded is published through the store's outbox: the entry is written in the same atomic unit, and
+//! delivered at least once. With an in-process stream, entries are written only while somebody subscribes:
+//! `subscribe` turns the outbox's `publish` lane on before it returns, and the lane is turned off again when the
+//! last subscriber has left. Entries that an earlier run left behind go to the first who subscribes; when nobody
+//! has come after [`Config::leftovers_wait`], they expire. With a stream whose subscribers may be elsewhere, entries
+//! are always written.
+//!
+//! `EVENT_PUBLISHER=redis` without `REDIS_URL` disables the stream, with one warning: recording goes on, nothing is
+//! written to the outbox, and whoever publishes, subscribes or appends is answered `Unsupported`. What an earlier
+//! run left in the outbox stays there for the next one that has a stream.
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `embedded` (default) | the embedded interaction store |
+//! | `logging` | `logging::init`: logs as one JSON object per line, with a level filter |
 
 mod adapters;
 mod builder;

@@ -39,11 +39,14 @@ impl Default for Registries {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Identity(&'static str, String);
 
+/// How a backend of ours tells where it is.
+type Place = fn(&Config) -> String;
+
 /// A chosen backend.
 pub(crate) struct Chosen<T: ?Sized + 'static> {
     pub(crate) choice: Choice,
     /// Its name and how to tell where it is, for a backend of ours; a host's own backend is made anew each time.
-    place: Option<(&'static str, fn(&Config) -> String)>,
+    place: Option<(&'static str, Place)>,
     source: Source<T>,
 }
 

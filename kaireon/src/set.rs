@@ -8,7 +8,10 @@ use kaireon_core::limiter::RateLimiter;
 use kaireon_core::outbox::Lane;
 use kaireon_core::search::SearchIndex;
 use kaireon_core::wrap::{Retry, Timeout, Trace};
-use kaireon_core::{CacheStore, Error, ErrorKind, EventPublisher, EventType, InteractionStore, Result};
+use kaireon_core::{
+    CacheStore, Container, DynContainer, Error, ErrorKind, EventPublisher, EventType, InteractionStore,
+    Result,
+};
 use tokio::time::Instant;
 
 use crate::Config;
@@ -70,10 +73,7 @@ struct Gates {
 /// What callers get.
 #[derive(Debug)]
 pub(crate) struct Handles {
-    pub(crate) store: Arc<dyn InteractionStore>,
-    pub(crate) events: Arc<dyn EventPublisher>,
-    pub(crate) search: Arc<dyn SearchIndex>,
-    pub(crate) cache: Arc<dyn CacheStore>,
+    pub(crate) container: DynContainer,
     pub(crate) limiter: Arc<dyn RateLimiter>,
     pub(crate) breaker: Arc<dyn CircuitBreaker>,
 }
@@ -426,25 +426,31 @@ fn handles(backends: &Backends, gates: &Gates, stream: &Arc<EventStream>, calls:
     let events = Timeout::new(Arc::clone(&events.raw), attempt_timeout);
     let search = Timeout::new(Arc::clone(&search.raw), attempt_timeout).maintenance(maintenance_timeout);
     let cache = Timeout::new(Arc::clone(&cache.raw), attempt_timeout).maintenance(maintenance_timeout);
+    let store: Arc<dyn InteractionStore> = Arc::new(GatedStore::new(
+        Arc::clone(&gates.store),
+        appends,
+        Arc::new(Trace::new(Retry::new(store, retry))),
+    ));
+    let events: Arc<dyn EventPublisher> = Arc::new(GatedPublisher::new(
+        Arc::clone(&gates.events),
+        Arc::new(Trace::new(Retry::new(events, retry))),
+        Arc::clone(stream),
+    ));
+    let search: Arc<dyn SearchIndex> = Arc::new(GatedSearch::new(
+        Arc::clone(&gates.search),
+        Arc::new(Trace::new(Retry::new(search, retry))),
+    ));
+    let cache: Arc<dyn CacheStore> = Arc::new(GatedCache::new(
+        Arc::clone(&gates.cache),
+        Arc::new(Trace::new(Retry::new(cache, retry))),
+    ));
     Handles {
-        store: Arc::new(GatedStore::new(
-            Arc::clone(&gates.store),
-            appends,
-            Arc::new(Trace::new(Retry::new(store, retry))),
-        )),
-        events: Arc::new(GatedPublisher::new(
-            Arc::clone(&gates.events),
-            Arc::new(Trace::new(Retry::new(events, retry))),
-            Arc::clone(stream),
-        )),
-        search: Arc::new(GatedSearch::new(
-            Arc::clone(&gates.search),
-            Arc::new(Trace::new(Retry::new(search, retry))),
-        )),
-        cache: Arc::new(GatedCache::new(
-            Arc::clone(&gates.cache),
-            Arc::new(Trace::new(Retry::new(cache, retry))),
-        )),
+        container: Container::builder()
+            .store(store)
+            .events(events)
+            .search(search)
+            .cache(cache)
+            .build(),
         limiter: Arc::new(GatedLimiter::new(Arc::clone(&gates.limits), Arc::clone(limiter))),
         breaker: Arc::new(GatedBreaker::new(Arc::clone(&gates.limits), Arc::clone(breaker))),
     }
@@ -454,17 +460,14 @@ impl Handles {
     /// Whether somebody else holds one of them.
     fn are_held(&self) -> bool {
         let Self {
-            store,
-            events,
-            search,
-            cache,
+            container,
             limiter,
             breaker,
         } = self;
-        Arc::strong_count(store) > 1
-            || Arc::strong_count(events) > 1
-            || Arc::strong_count(search) > 1
-            || Arc::strong_count(cache) > 1
+        Arc::strong_count(container.store()) > 1
+            || Arc::strong_count(container.events()) > 1
+            || Arc::strong_count(container.search()) > 1
+            || Arc::strong_count(container.cache()) > 1
             || Arc::strong_count(limiter) > 1
             || Arc::strong_count(breaker) > 1
     }

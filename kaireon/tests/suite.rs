@@ -1,7 +1,15 @@
 //! The facade's tests, in one binary.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "also the helpers beside the tests report by panicking"
+)]
+
 #[path = "suite/custom.rs"]
 mod custom;
+#[cfg(feature = "embedded")]
+#[path = "suite/embedded.rs"]
+mod embedded;
 #[path = "suite/erasure.rs"]
 mod erasure;
 #[path = "suite/events.rs"]

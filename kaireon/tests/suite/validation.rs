@@ -25,11 +25,13 @@ async fn problems(vars: &[(&str, &str)]) -> Vec<Problem> {
         .collect()
 }
 
-/// Environments with one fault: the variable that is named, and words that the fault is told in.
+/// An environment with one fault, the variable that is named, and words that the fault is told in.
+type Wrong = (&'static [(&'static str, &'static str)], &'static str, &'static [&'static str]);
+
 #[tokio::test]
 async fn each_wrong_environment_is_told_by_its_variable() {
-    let memory = ("INTERACTION_STORE", "memory");
-    let table: &[(&[(&str, &str)], &str, &[&str])] = &[
+    const MEMORY: (&str, &str) = ("INTERACTION_STORE", "memory");
+    let table: &[Wrong] = &[
         // Unknown values, with the allowed ones.
         (
             &[("INTERACTION_STORE", "mysql")],
@@ -37,17 +39,17 @@ async fn each_wrong_environment_is_told_by_its_variable() {
             &["unknown value `mysql`", "allowed:", "memory"],
         ),
         (
-            &[memory, ("EVENT_PUBLISHER", "rabbitmq")],
+            &[MEMORY, ("EVENT_PUBLISHER", "rabbitmq")],
             "EVENT_PUBLISHER",
             &["unknown value `rabbitmq`", "in-process"],
         ),
         (
-            &[memory, ("SEARCH_INDEX", "solr")],
+            &[MEMORY, ("SEARCH_INDEX", "solr")],
             "SEARCH_INDEX",
             &["unknown value `solr`", "memory"],
         ),
         (
-            &[memory, ("CACHE_STORE", "memcached")],
+            &[MEMORY, ("CACHE_STORE", "memcached")],
             "CACHE_STORE",
             &["unknown value `memcached`", "in-process"],
         ),
@@ -90,7 +92,7 @@ async fn each_wrong_environment_is_told_by_its_variable() {
         ),
         (
             &[
-                memory,
+                MEMORY,
                 ("EVENT_PUBLISHER", "redis"),
                 ("REDIS_URL", "redis://cache"),
             ],
@@ -99,7 +101,7 @@ async fn each_wrong_environment_is_told_by_its_variable() {
         ),
         (
             &[
-                memory,
+                MEMORY,
                 ("EVENT_PUBLISHER", "redis-streams"),
                 ("REDIS_URL", "redis://cache"),
             ],
@@ -107,48 +109,48 @@ async fn each_wrong_environment_is_told_by_its_variable() {
             &["not compiled in", "`redis`"],
         ),
         (
-            &[memory, ("EVENT_PUBLISHER", "kafka")],
+            &[MEMORY, ("EVENT_PUBLISHER", "kafka")],
             "EVENT_PUBLISHER",
             &["not compiled in", "`kafka`"],
         ),
         (
-            &[memory, ("EVENT_PUBLISHER", "redpanda")],
+            &[MEMORY, ("EVENT_PUBLISHER", "redpanda")],
             "EVENT_PUBLISHER",
             &["not compiled in", "`kafka`"],
         ),
         (
-            &[memory, ("EVENT_PUBLISHER", "msk")],
+            &[MEMORY, ("EVENT_PUBLISHER", "msk")],
             "EVENT_PUBLISHER",
             &["not compiled in", "`kafka`"],
         ),
         (
-            &[memory, ("EVENT_PUBLISHER", "aws_msk")],
+            &[MEMORY, ("EVENT_PUBLISHER", "aws_msk")],
             "EVENT_PUBLISHER",
             &["not compiled in", "`kafka`"],
         ),
         (
-            &[memory, ("EVENT_PUBLISHER", "kinesis")],
+            &[MEMORY, ("EVENT_PUBLISHER", "kinesis")],
             "EVENT_PUBLISHER",
             &["not compiled in", "`kinesis`"],
         ),
         (
-            &[memory, ("EVENT_PUBLISHER", "eventbridge")],
+            &[MEMORY, ("EVENT_PUBLISHER", "eventbridge")],
             "EVENT_PUBLISHER",
             &["not compiled in", "`eventbridge`"],
         ),
         (
-            &[memory, ("SEARCH_INDEX", "tantivy")],
+            &[MEMORY, ("SEARCH_INDEX", "tantivy")],
             "SEARCH_INDEX",
             &["not compiled in", "`tantivy`"],
         ),
         (
-            &[memory, ("SEARCH_INDEX", "opensearch")],
+            &[MEMORY, ("SEARCH_INDEX", "opensearch")],
             "SEARCH_INDEX",
             &["not compiled in", "`opensearch`"],
         ),
         (
             &[
-                memory,
+                MEMORY,
                 ("CACHE_STORE", "redis"),
                 ("REDIS_URL", "rediss://cache:6380"),
             ],
@@ -157,32 +159,32 @@ async fn each_wrong_environment_is_told_by_its_variable() {
         ),
         // Malformed variables, also where nothing reads them yet.
         (
-            &[memory, ("DATABASE_URL", "db.example")],
+            &[MEMORY, ("DATABASE_URL", "db.example")],
             "DATABASE_URL",
             &["is not a url"],
         ),
         (
-            &[memory, ("DATABASE_URL", "postgres://db:port/x")],
+            &[MEMORY, ("DATABASE_URL", "postgres://db:port/x")],
             "DATABASE_URL",
             &["port"],
         ),
         (
-            &[memory, ("DATABASE_URL", "postgres://")],
+            &[MEMORY, ("DATABASE_URL", "postgres://")],
             "DATABASE_URL",
             &["names no host"],
         ),
         (
-            &[memory, ("REDIS_URL", "redis:cache")],
+            &[MEMORY, ("REDIS_URL", "redis:cache")],
             "REDIS_URL",
             &["lacks `//`"],
         ),
         (
-            &[memory, ("REDIS_URL", "rediss://:pw@:6379")],
+            &[MEMORY, ("REDIS_URL", "rediss://:pw@:6379")],
             "REDIS_URL",
             &["names no host"],
         ),
         (
-            &[memory, ("KAIREON_EVENTS_MAX_PENDING", "0")],
+            &[MEMORY, ("KAIREON_EVENTS_MAX_PENDING", "0")],
             "KAIREON_EVENTS_MAX_PENDING",
             &["number from 1"],
         ),
