@@ -215,7 +215,55 @@ impl Operation {
             | Self::Acquire
             | Self::Admit
             | Self::Report => Repeat::IfNotApplied,
-            _ => Repeat::Always,
+            Self::RecordEvent
+            | Self::RecordEvents
+            | Self::RecordDecision
+            | Self::RecordDecisions
+            | Self::GetSummaries
+            | Self::History
+            | Self::Scan
+            | Self::ScanDecisions
+            | Self::Decision
+            | Self::EraseCustomer
+            | Self::Tombstones
+            | Self::InstallTombstones
+            | Self::PurgeBefore
+            | Self::RaiseFence
+            | Self::Fence
+            | Self::StorePing
+            | Self::StoreDisconnect
+            | Self::Lanes
+            | Self::SetLanes
+            | Self::Lease
+            | Self::Release
+            | Self::Fetch
+            | Self::Settle
+            | Self::DeadLetters
+            | Self::Status
+            | Self::Wait
+            | Self::Publish
+            | Self::PublishBatch
+            | Self::Subscribe
+            | Self::EventsPing
+            | Self::EventsDisconnect
+            | Self::Index
+            | Self::Delete
+            | Self::Search
+            | Self::Refresh
+            | Self::SearchEraseCustomer
+            | Self::Rebuild
+            | Self::SearchPing
+            | Self::SearchDisconnect
+            | Self::CacheGet
+            | Self::CacheSet
+            | Self::CacheDel
+            | Self::CacheGetMany
+            | Self::CacheSetMany
+            | Self::CacheDelMany
+            | Self::CacheEraseCustomer
+            | Self::CachePing
+            | Self::CacheDisconnect
+            | Self::BreakerState => Repeat::Always,
         }
     }
 

@@ -304,6 +304,28 @@ async fn a_refusal_after_some_items_were_done_is_told_of_the_others_alone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_batch_leaves_the_backend_alone_as_long_as_the_most_patient_item_asks() {
+    let busy = |after| refused().with_retry_after(ms(after));
+    let items = vec![failed(&busy(500)), failed(&busy(3_000)), failed(&refused())];
+    let started = Instant::now();
+    let outcome = record(&retry(Probe::scripted([Step::Batch(items)])), &["a", "b", "c"]).await;
+    assert!(outcome.unwrap().is_complete());
+    assert_eq!(started.elapsed(), ms(3_100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_doubtful_attempt_at_the_whole_batch_makes_each_effect_unknown() {
+    let poison = Error::invalid("timestamp", "is before the watermark");
+    let probe = Probe::scripted([fail(&cut()), Step::Batch(vec![failed(&poison)])]);
+    let outcome = record(&retry(probe), &["a"]).await.unwrap();
+    let error = outcome.into_values().unwrap_err();
+    assert_eq!(
+        (error.kind(), error.effect()),
+        (ErrorKind::InvalidInput, Effect::Unknown)
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_may_have_been_applied_is_never_called_not_attempted() {
     let probe = Probe::scripted([
         Step::Batch(vec![failed(&cut())]),
