@@ -1,11 +1,15 @@
 //! The executable specification of kaireon: conformance suites, model tests, crash and fault drivers.
 
+pub mod breaker;
 pub mod broken;
 mod captor;
+mod family;
 pub mod fault;
 mod fixture;
+pub mod limiter;
 mod macros;
 pub mod outbox;
+pub mod publisher;
 pub mod store;
 pub mod suite;
 mod world;

@@ -93,7 +93,10 @@ pub(super) async fn opened(fixture: &dyn BreakerFixture, config: BreakerConfig) 
 }
 
 /// A breaker that lets probes through.
-pub(super) async fn half_open(fixture: &dyn BreakerFixture, config: BreakerConfig) -> Arc<dyn CircuitBreaker> {
+pub(super) async fn half_open(
+    fixture: &dyn BreakerFixture,
+    config: BreakerConfig,
+) -> Arc<dyn CircuitBreaker> {
     let breaker = opened(fixture, config).await;
     pass(fixture, OPEN_FOR + Duration::from_millis(10)).await;
     breaker

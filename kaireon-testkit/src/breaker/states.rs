@@ -7,7 +7,9 @@ use chrono::TimeDelta;
 use kaireon_core::ErrorKind;
 use kaireon_core::breaker::{Admission, BreakerState, CallResult};
 
-use super::fixture::{BreakerFixture, CONFIG, NAME, OPEN_FOR, admitted, call, half_open, opened, pass, refused};
+use super::fixture::{
+    BreakerFixture, CONFIG, NAME, OPEN_FOR, admitted, call, half_open, opened, pass, refused,
+};
 use crate::world::together;
 
 /// Nothing was reported yet.
@@ -47,7 +49,10 @@ pub async fn an_open_breaker_refuses_until_its_time_is_over(fixture: &dyn Breake
     let Admission::Refused(wait) = breaker.admit(NAME).await.unwrap() else {
         panic!("an open breaker admitted a call");
     };
-    assert!(wait <= OPEN_FOR + Duration::from_millis(1) && wait > Duration::ZERO, "{wait:?}");
+    assert!(
+        wait <= OPEN_FOR + Duration::from_millis(1) && wait > Duration::ZERO,
+        "{wait:?}"
+    );
     pass(fixture, wait + Duration::from_millis(5)).await;
     assert_eq!(breaker.state(NAME).await.unwrap(), BreakerState::HalfOpen);
     admitted(&*breaker).await;
@@ -64,7 +69,11 @@ pub async fn reports_of_calls_admitted_before_it_opened_are_ignored(fixture: &dy
     assert_eq!(breaker.state(NAME).await.unwrap(), BreakerState::Open);
     pass(fixture, OPEN_FOR + Duration::from_millis(10)).await;
     breaker.report(NAME, early[1], CallResult::Success).await.unwrap();
-    assert_eq!(breaker.state(NAME).await.unwrap(), BreakerState::HalfOpen, "an early call closed it");
+    assert_eq!(
+        breaker.state(NAME).await.unwrap(),
+        BreakerState::HalfOpen,
+        "an early call closed it"
+    );
 }
 
 /// Failures of calls from before the last opening do not open it again.
@@ -81,7 +90,10 @@ pub async fn reports_of_calls_admitted_before_it_closed_are_ignored(fixture: &dy
     call(&*breaker, CallResult::Success).await;
     assert_eq!(breaker.state(NAME).await.unwrap(), BreakerState::Closed);
     for admission in early {
-        breaker.report(NAME, admission, CallResult::Failure).await.unwrap();
+        breaker
+            .report(NAME, admission, CallResult::Failure)
+            .await
+            .unwrap();
     }
     assert_eq!(breaker.state(NAME).await.unwrap(), BreakerState::Closed);
 }
@@ -90,7 +102,10 @@ pub async fn reports_of_calls_admitted_before_it_closed_are_ignored(fixture: &dy
 pub async fn breakers_of_other_names_are_not_moved(fixture: &dyn BreakerFixture) {
     let breaker = opened(fixture, CONFIG).await;
     assert_eq!(breaker.state("other").await.unwrap(), BreakerState::Closed);
-    assert!(matches!(breaker.admit("other").await.unwrap(), Admission::Admitted(_)));
+    assert!(matches!(
+        breaker.admit("other").await.unwrap(),
+        Admission::Admitted(_)
+    ));
     assert!(refused(&*breaker).await);
 }
 
@@ -101,7 +116,10 @@ pub async fn concurrent_failures_open_it_once(fixture: &dyn BreakerFixture) {
         let breaker = Arc::clone(&breaker);
         async move {
             if let Admission::Admitted(admission) = breaker.admit(NAME).await.unwrap() {
-                breaker.report(NAME, admission, CallResult::Failure).await.unwrap();
+                breaker
+                    .report(NAME, admission, CallResult::Failure)
+                    .await
+                    .unwrap();
             }
         }
     });
@@ -122,7 +140,10 @@ pub async fn names_out_of_bounds_are_invalid_input(fixture: &dyn BreakerFixture)
             breaker.state(name).await.unwrap_err(),
         ];
         for error in errors {
-            assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidInput, Some("breaker")));
+            assert_eq!(
+                (error.kind(), error.field()),
+                (ErrorKind::InvalidInput, Some("breaker"))
+            );
         }
     }
 }

@@ -15,8 +15,8 @@ use crate::suite::{marker, run_number};
 /// Opens a limiter for the cases of the suite. Each case gets a fixture of its own.
 #[async_trait]
 pub trait LimiterFixture: Send + Sync {
-    /// A live handle. May be called again while another is live: then both share their state, where the backend's
-    /// handles do.
+    /// A live handle. May be called again while another is live: then it gives the same one, or a second one that
+    /// shares its limits.
     async fn open(&self) -> Arc<dyn RateLimiter>;
 
     /// Cleans up. Called once, also after a case that failed.

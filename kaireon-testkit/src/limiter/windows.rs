@@ -38,14 +38,9 @@ pub async fn no_window_holds_more_than_the_limit_under_a_burst_after_a_pause(fix
     let key = key("a", "burst");
     limiter.acquire(&key, LIMIT).await.unwrap();
     pass(fixture, WINDOW * 3).await;
-    let decisions = ask(
-        fixture,
-        &*limiter,
-        (&key, LIMIT),
-        (100, Duration::from_millis(5)),
-    )
-    .await
-    .unwrap();
+    let decisions = ask(fixture, &*limiter, (&key, LIMIT), (100, Duration::from_millis(5)))
+        .await
+        .unwrap();
     let times = admitted(&decisions);
     assert!(times.len() >= 5, "{}", times.len());
     check_windows(&times, LIMIT);
@@ -67,16 +62,13 @@ pub async fn no_window_holds_more_than_the_limit_at_an_uneven_pace(fixture: &dyn
 /// Callers of several handles at once.
 pub async fn concurrent_callers_together_keep_to_the_limit(fixture: &dyn LimiterFixture) {
     let handles = [fixture.open().await, fixture.open().await];
-    let shared = Arc::ptr_eq(&handles[0], &handles[1]) || fixture.clock().is_none();
-    // Handles that do not share their state have a limit each; then only the first is asked.
-    let limiter = |caller: usize| Arc::clone(&handles[if shared { caller % 2 } else { 0 }]);
     let key = key("a", "concurrent");
     let limit = RateLimit {
         limit: 50,
         window: Duration::from_millis(300),
     };
     let callers = (0..32).map(|caller| {
-        let (limiter, key) = (limiter(caller), key.clone());
+        let (limiter, key) = (Arc::clone(&handles[caller % 2]), key.clone());
         async move {
             let mut decisions = Vec::new();
             for _ in 0..20 {
@@ -88,7 +80,11 @@ pub async fn concurrent_callers_together_keep_to_the_limit(fixture: &dyn Limiter
     });
     let decisions: Vec<_> = together(callers).await.into_iter().flatten().collect();
     let times = admitted(&decisions);
-    assert!(times.len() >= 50, "only {} of 640 calls were admitted", times.len());
+    assert!(
+        times.len() >= 50,
+        "only {} of 640 calls were admitted",
+        times.len()
+    );
     check_windows(&times, limit);
 }
 
@@ -104,11 +100,21 @@ pub async fn a_clock_moved_back_admits_no_more(fixture: &dyn LimiterFixture) {
         .await
         .unwrap();
     clock.advance(TimeDelta::hours(-1));
-    decisions.extend(ask(fixture, &*limiter, (&key, LIMIT), (5, Duration::ZERO)).await.unwrap());
+    decisions.extend(
+        ask(fixture, &*limiter, (&key, LIMIT), (5, Duration::ZERO))
+            .await
+            .unwrap(),
+    );
     assert_eq!(admitted(&decisions).len(), 5);
     pass(fixture, WINDOW * 2).await;
-    let later = ask(fixture, &*limiter, (&key, LIMIT), (5, Duration::ZERO)).await.unwrap();
-    assert_eq!(admitted(&later).len(), 5, "the limit must not stay closed until the clock has caught up");
+    let later = ask(fixture, &*limiter, (&key, LIMIT), (5, Duration::ZERO))
+        .await
+        .unwrap();
+    assert_eq!(
+        admitted(&later).len(),
+        5,
+        "the limit must not stay closed until the clock has caught up"
+    );
     decisions.extend(later);
     let times: Vec<_> = decisions.iter().map(|decision| decision.at).collect();
     assert!(times.is_sorted(), "the times of a key run backwards");
@@ -119,8 +125,13 @@ pub async fn a_clock_moved_back_admits_no_more(fixture: &dyn LimiterFixture) {
 pub async fn a_limit_of_one_admits_one_per_window(fixture: &dyn LimiterFixture) {
     let limiter = fixture.open().await;
     let key = key("a", "one");
-    let limit = RateLimit { limit: 1, window: WINDOW };
-    let decisions = ask(fixture, &*limiter, (&key, limit), (60, Duration::from_millis(15))).await.unwrap();
+    let limit = RateLimit {
+        limit: 1,
+        window: WINDOW,
+    };
+    let decisions = ask(fixture, &*limiter, (&key, limit), (60, Duration::from_millis(15)))
+        .await
+        .unwrap();
     let times = admitted(&decisions);
     assert!(times.len() >= 3, "{}", times.len());
     check_windows(&times, limit);
