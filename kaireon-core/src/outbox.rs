@@ -362,7 +362,7 @@ pub struct DeadLetterId {
 pub struct DeadLetterQuery {
     /// Of this lane.
     pub lane: Lane,
-    /// How many at most, 1 to [`MAX_PAGE`](crate::store::MAX_PAGE).
+    /// How many at most, 1 to [`MAX_PAGE`].
     pub limit: u32,
     /// Behind this one.
     pub cursor: Option<DeadLetterId>,

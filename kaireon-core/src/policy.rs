@@ -70,7 +70,11 @@ pub enum Rule {
 /// use kaireon_core::{Interaction, PeriodType};
 ///
 /// let policy = ContactPolicy::default().with_cap(Scope::Offer, PeriodType::Daily, 3);
-/// let shown = Interaction::builder("acme", "customer-7").offer("shoes").creative("banner").channel("web").build()?;
+/// let shown = Interaction::builder("acme", "customer-7")
+///     .offer("shoes")
+///     .creative("banner")
+///     .channel("web")
+///     .build()?;
 /// let candidate = Candidate::of(&shown);
 /// assert!(policy.evaluate(&candidate, &[], shown.timestamp).is_admitted());
 /// # Ok::<(), kaireon_core::Error>(())
