@@ -83,6 +83,26 @@ async fn every_part_is_disconnected_and_reported_also_when_others_fail() {
     assert_eq!(report.into_result().unwrap_err().kind(), ErrorKind::Unavailable);
 }
 
+#[tokio::test]
+async fn the_failure_of_any_single_part_is_an_error() {
+    for failed in 0..4 {
+        let part = |place| {
+            if place == failed {
+                failing()
+            } else {
+                Probe::shared()
+            }
+        };
+        let parts = Container::builder()
+            .store(part(0))
+            .events(part(1))
+            .search(part(2))
+            .cache(part(3))
+            .build();
+        assert!(parts.disconnect().await.into_result().is_err(), "{failed}");
+    }
+}
+
 /// A part that notes the order in which it is let go.
 #[derive(Debug)]
 struct Last(Arc<parking_lot::Mutex<Vec<&'static str>>>);

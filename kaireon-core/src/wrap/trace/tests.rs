@@ -75,39 +75,31 @@ async fn every_operation_is_measured_under_its_name() {
             drive::method(operation)
         )
     };
+    // One of each, so that the operations share their keys.
+    let traced = Trace::new(Probe::shared()).named("probe");
     for operation in drive::STORE {
-        drive::store(&Trace::new(Probe::shared()), operation)
-            .await
-            .unwrap();
+        drive::store(&traced, operation).await.unwrap();
         assert_eq!(notebook.take(), [expected(operation)]);
     }
+    let outbox = Trace::new(Probe::shared()).outbox().unwrap();
     for operation in drive::OUTBOX {
-        let outbox = Trace::new(Probe::shared()).outbox().unwrap();
         drive::outbox(&outbox, operation).await.unwrap();
         assert_eq!(notebook.take(), [expected(operation)]);
     }
     for operation in ["publish", "publish_batch", "subscribe"] {
-        drive::events(&Trace::new(Probe::shared()), operation)
-            .await
-            .unwrap();
+        drive::events(&traced, operation).await.unwrap();
         assert_eq!(notebook.take()[0], expected(operation));
     }
     for operation in drive::SEARCH {
-        drive::search(&Trace::new(Probe::shared()), operation)
-            .await
-            .unwrap();
+        drive::search(&traced, operation).await.unwrap();
         assert_eq!(notebook.take(), [expected(operation)]);
     }
     for operation in drive::CACHE {
-        drive::cache(&Trace::new(Probe::shared()), operation)
-            .await
-            .unwrap();
+        drive::cache(&traced, operation).await.unwrap();
         assert_eq!(notebook.take(), [expected(operation)]);
     }
     for operation in drive::GUARDS {
-        drive::guards(&Trace::new(Probe::shared()).named("probe"), operation)
-            .await
-            .unwrap();
+        drive::guards(&traced, operation).await.unwrap();
         assert_eq!(notebook.take(), [expected(operation)]);
     }
 }
