@@ -1,67 +1,98 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// What may be asked for.
-#[derive(Debug, Default, PartialEq, Eq)]
+/// What `--help` prints, and what follows a wrong argument.
+pub(crate) const USAGE: &str = "\
+usage: quickstart [--data-dir DIR] [--json FILE]
+
+  --data-dir DIR  where the embedded store lies; data/quickstart under the current directory by default
+  --json FILE     where to write the counts, for programs";
+
+/// Where the store lies when nothing is said, so that a second run finds what the first one wrote.
+const DEFAULT_DATA_DIR: &str = "data/quickstart";
+
+/// What was asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Request {
+    /// `--help`.
+    Help,
+    /// The main job.
+    Run(Args),
+}
+
+/// How the main job is to run.
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Args {
-    /// Where the store lies.
-    pub(crate) data_dir: Option<PathBuf>,
-    /// Where to write the counts, for programs.
+    /// Where the embedded store lies.
+    pub(crate) data_dir: PathBuf,
+    /// Where to write the counts.
     pub(crate) json: Option<PathBuf>,
 }
 
-const USAGE: &str = "usage: quickstart [--data-dir DIR] [--json FILE]\n\
-    The store lies in --data-dir, else in KAIREON_DATA_DIR, else in data/quickstart.";
-
-impl Args {
-    pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut args = Self::default();
-        let mut words = words;
-        while let Some(word) = words.next() {
-            let (name, value) = match word.split_once('=') {
-                Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
-                None => (word, None),
-            };
-            let target = match name.as_str() {
-                "--data-dir" => &mut args.data_dir,
-                "--json" => &mut args.json,
-                _ => return Err(format!("unknown argument {name}\n{USAGE}")),
-            };
-            let value = value.or_else(|| words.next());
-            let value = value
-                .filter(|value| !value.is_empty())
-                .ok_or_else(|| format!("{name} needs a value\n{USAGE}"))?;
-            *target = Some(PathBuf::from(value));
+/// Reads the words behind the program's name. The error is a line for the user.
+pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Request, String> {
+    let (mut data_dir, mut json) = (None, None);
+    let mut words = words.into_iter();
+    while let Some(word) = words.next() {
+        let target = match word.to_str() {
+            Some("--help" | "-h") => return Ok(Request::Help),
+            Some("--data-dir") => &mut data_dir,
+            Some("--json") => &mut json,
+            _ => return Err(format!("unknown argument {}", word.display())),
+        };
+        let value = words.next().filter(|value| !value.is_empty());
+        let value = value.ok_or_else(|| format!("{} needs a value", word.display()))?;
+        if target.replace(PathBuf::from(value)).is_some() {
+            return Err(format!("{} is given twice", word.display()));
         }
-        Ok(args)
     }
+    Ok(Request::Run(Args {
+        data_dir: data_dir.unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR)),
+        json,
+    }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parse(words: &[&str]) -> Result<Args, String> {
-        Args::parse(words.iter().map(|word| (*word).to_owned()))
+    fn parsed(words: &[&str]) -> Result<Request, String> {
+        parse(words.iter().map(OsString::from))
     }
 
     #[test]
-    fn both_spellings_are_taken() {
-        let args = parse(&["--data-dir", "a", "--json=b"]).unwrap();
-        assert_eq!(
-            args,
-            Args {
-                data_dir: Some("a".into()),
-                json: Some("b".into())
-            }
-        );
+    fn without_words_the_store_lies_in_the_documented_place() {
+        let Request::Run(args) = parsed(&[]).unwrap() else {
+            panic!("a run was expected");
+        };
+        assert_eq!(args.data_dir, PathBuf::from("data/quickstart"));
+        assert!(USAGE.contains(DEFAULT_DATA_DIR));
     }
 
     #[test]
-    fn what_is_unknown_or_lacks_a_value_is_refused() {
-        for wrong in [&["--data"][..], &["--json"], &["--json="], &["x"]] {
-            assert!(parse(wrong).unwrap_err().contains("usage"), "{wrong:?}");
+    fn both_values_are_taken_in_any_order() {
+        let args = Args {
+            data_dir: "a".into(),
+            json: Some("b".into()),
+        };
+        let wanted = Ok(Request::Run(args));
+        assert_eq!(parsed(&["--json", "b", "--data-dir", "a"]), wanted);
+        assert_eq!(parsed(&["--data-dir", "a", "--json", "b"]), wanted);
+        assert_eq!(parsed(&["--json", "b", "--help"]), Ok(Request::Help));
+    }
+
+    #[test]
+    fn what_is_unknown_twice_or_without_a_value_is_refused() {
+        for (wrong, word) in [
+            (&["--data"][..], "--data"),
+            (&["x"], "x"),
+            (&["--json"], "--json"),
+            (&["--json", ""], "--json"),
+            (&["--json", "a", "--json", "b"], "twice"),
+        ] {
+            assert!(parsed(wrong).unwrap_err().contains(word), "{wrong:?}");
         }
     }
 }

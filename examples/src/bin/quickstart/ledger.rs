@@ -1,28 +1,47 @@
-//! What the store holds, read back page by page: every figure that is printed comes from here.
+//! What the store holds, read back page by page: every figure that is printed comes from here, and none from the
+//! replay.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use kaireon::core::store::ScanQuery;
-use kaireon::core::{Decision, Interaction, InteractionStore, InteractionType, TenantId};
+use kaireon::core::{Decision, Interaction, InteractionStore, InteractionType, Result, TenantId};
 
-use crate::Result;
+use crate::estimate::Shown;
 
-/// Everything of the tenant.
+/// Everything that is recorded for a tenant.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     pub(crate) decisions: Vec<Decision>,
     pub(crate) interactions: Vec<Interaction>,
 }
 
-/// How much there is.
+/// How much it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
-    pub(crate) decisions: usize,
-    pub(crate) impressions: usize,
-    pub(crate) clicks: usize,
+    pub(crate) decisions: u64,
+    pub(crate) impressions: u64,
+    pub(crate) clicks: u64,
+}
+
+/// How often something was shown and clicked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) shown: u64,
+    pub(crate) clicks: u64,
+}
+
+impl Tally {
+    fn count(&mut self, interaction: &Interaction) {
+        match interaction.interaction_type {
+            InteractionType::Impression => self.shown += 1,
+            InteractionType::Click => self.clicks += 1,
+            _ => {}
+        }
+    }
 }
 
 impl Ledger {
+    /// Scans a tenant's decisions, then its interactions.
     pub(crate) async fn read(store: &dyn InteractionStore, tenant: &TenantId) -> Result<Self> {
         let (mut decisions, mut interactions) = (Vec::new(), Vec::new());
         let mut query = ScanQuery::new(tenant.clone());
@@ -34,6 +53,7 @@ impl Ledger {
                 break;
             }
         }
+        // A cursor belongs to what it was made by: this scan begins anew, without one.
         loop {
             let page = store.scan(query.clone()).await?;
             interactions.extend(page.items.into_iter().map(|accepted| accepted.value));
@@ -48,32 +68,55 @@ impl Ledger {
         })
     }
 
+    /// How much there is.
     pub(crate) fn counts(&self) -> Counts {
-        let of = |wanted: InteractionType| {
-            let is = |interaction: &&Interaction| interaction.interaction_type == wanted;
-            self.interactions.iter().filter(is).count()
-        };
+        let Tally { shown, clicks } = self.tallies(|_| ()).remove(&()).unwrap_or_default();
         Counts {
-            decisions: self.decisions.len(),
-            impressions: of(InteractionType::Impression),
-            clicks: of(InteractionType::Click),
+            decisions: self.decisions.len() as u64,
+            impressions: shown,
+            clicks,
         }
     }
 
     /// Impressions and clicks by whatever an interaction has.
-    pub(crate) fn shown_and_clicked<K: Ord>(
-        &self,
-        key: impl Fn(&Interaction) -> K,
-    ) -> BTreeMap<K, (u64, u64)> {
-        let mut groups: BTreeMap<K, (u64, u64)> = BTreeMap::new();
+    pub(crate) fn tallies<'a, K: Ord>(&'a self, key: impl Fn(&'a Interaction) -> K) -> BTreeMap<K, Tally> {
+        let mut tallies: BTreeMap<K, Tally> = BTreeMap::new();
         for interaction in &self.interactions {
-            let (shown, clicked) = groups.entry(key(interaction)).or_default();
+            tallies.entry(key(interaction)).or_default().count(interaction);
+        }
+        tallies
+    }
+
+    /// What each policy showed in each campaign: the decision knows the propensity, an interaction that names the
+    /// decision tells what came of it.
+    pub(crate) fn samples(&self) -> BTreeMap<(&str, &str), Vec<Shown>> {
+        let (mut shown, mut clicked) = (HashSet::new(), HashSet::new());
+        for interaction in &self.interactions {
+            let Some(answered) = interaction.recommendation.as_ref().zip(interaction.rank) else {
+                continue;
+            };
             match interaction.interaction_type {
-                InteractionType::Impression => *shown += 1,
-                InteractionType::Click => *clicked += 1,
-                _ => {}
+                InteractionType::Impression => shown.insert(answered),
+                InteractionType::Click => clicked.insert(answered),
+                _ => continue,
+            };
+        }
+        let mut samples: BTreeMap<_, Vec<Shown>> = BTreeMap::new();
+        for decision in &self.decisions {
+            for offer in &decision.offers {
+                let (Some(campaign), Some(propensity)) = (&offer.campaign, offer.propensity) else {
+                    continue;
+                };
+                let answered = (&decision.id, offer.rank);
+                if shown.contains(&answered) {
+                    let sample = samples.entry((campaign.as_str(), decision.flow.as_str()));
+                    sample.or_default().push(Shown {
+                        propensity: propensity.get(),
+                        clicked: clicked.contains(&answered),
+                    });
+                }
             }
         }
-        groups
+        samples
     }
 }

@@ -1,80 +1,71 @@
-//! The subscriber that reads both event streams while the replay runs.
+//! The subscriber that consumes both topics while the replay runs.
 
 use std::collections::{BTreeMap, HashSet};
 
-use kaireon::Infra;
-use kaireon::core::EventType;
+use kaireon::core::event::{DECISION_MADE, INTERACTION_RECORDED};
 use kaireon::core::publisher::{Signal, Subscriber, Subscription};
+use kaireon::core::{EventPublisher, EventType, Result};
 use tokio::task::JoinHandle;
 
-use crate::Result;
+use crate::Failure;
 
-/// So many events may wait for this subscriber before it loses any: all of a replay, should it be that slow.
+/// How many events may wait for this subscriber before it loses some: more than a whole replay makes.
 const MAX_PENDING: usize = 1 << 18;
 
 /// A subscriber at work.
+#[derive(Debug)]
 pub(crate) struct Listener(JoinHandle<Result<Received>>);
 
 /// What it received.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Received {
-    by_type: BTreeMap<String, u64>,
-    repeats: u64,
-    lost: u64,
+    /// Different events, by type.
+    pub(crate) by_type: BTreeMap<&'static str, u64>,
+    /// Events that came again: delivery is at least once.
+    pub(crate) repeats: u64,
+    /// Events that it was too slow for.
+    pub(crate) lost: u64,
 }
 
 impl Listener {
-    pub(crate) async fn subscribe(infra: &Infra) -> Result<Self> {
-        let topics = [EventType::interaction_recorded(), EventType::decision_made()];
+    /// Subscribes: what is recorded from now on arrives.
+    pub(crate) async fn begin(events: &dyn EventPublisher) -> Result<Self> {
         let subscription = Subscription {
             max_pending: MAX_PENDING,
-            ..Subscription::to(topics)
+            ..Subscription::to([EventType::interaction_recorded(), EventType::decision_made()])
         };
-        let subscriber = infra.events().subscribe(subscription).await?;
+        let subscriber = events.subscribe(subscription).await?;
         Ok(Self(tokio::spawn(listen(subscriber))))
     }
 
-    /// What it received until the stream ended.
-    pub(crate) async fn finish(self) -> Result<Received> {
-        self.0.await?
+    /// What it received until the stream ended, which it does when the publisher is shut down.
+    pub(crate) async fn received(self) -> Result<Received, Failure> {
+        Ok(self.0.await??)
     }
 }
 
 async fn listen(mut events: Subscriber) -> Result<Received> {
-    let mut received = Received::default();
-    for topic in [EventType::interaction_recorded(), EventType::decision_made()] {
-        received.by_type.insert(topic.to_string(), 0);
-    }
-    // Delivery is at least once; a repeat carries the id of the first.
+    let mut received = Received {
+        by_type: BTreeMap::from([(INTERACTION_RECORDED, 0), (DECISION_MADE, 0)]),
+        repeats: 0,
+        lost: 0,
+    };
+    // Whoever must not count twice remembers ids: after a crash, for example, the relay may deliver again.
     let mut seen = HashSet::new();
     while let Some(signal) = events.next().await {
         match signal? {
             Signal::Delivery(mut delivery) => {
                 let event = delivery.event();
-                let topic = event.event_type().to_string();
-                if seen.insert((topic.clone(), event.id().to_owned())) {
-                    *received.by_type.entry(topic).or_default() += 1;
-                } else {
-                    received.repeats += 1;
+                let is_first = seen.insert((event.event_type().clone(), event.id().to_owned()));
+                let count = received.by_type.get_mut(event.event_type().as_str());
+                match count {
+                    Some(count) if is_first => *count += 1,
+                    _ => received.repeats += 1,
                 }
                 delivery.ack().await?;
             }
-            Signal::Lost(lost) => received.lost += lost,
+            Signal::Lost(events) => received.lost += events,
         }
     }
     Ok(received)
-}
-
-impl Received {
-    pub(crate) fn by_type(&self) -> &BTreeMap<String, u64> {
-        &self.by_type
-    }
-
-    pub(crate) fn print(&self) {
-        println!("Events received");
-        for (topic, count) in &self.by_type {
-            println!("  {topic:<26} {count:>7}");
-        }
-        println!("  repeats {}, lost {}\n", self.repeats, self.lost);
-    }
 }

@@ -1,139 +1,184 @@
-//! The main job: a real week of a fashion shop through kaireon's public API.
+//! The main job: a week of a fashion shop, replayed into an embedded kaireon and read back.
 //!
-//! `cargo run --release --bin quickstart [-- --data-dir DIR] [--json FILE]`
-//!
-//! Replays every row of the data set as a decision, an impression and, where clicked, a response, while a
-//! subscriber reads both event streams; prints what a marketer would want to see, all of it read back from the
-//! store; shuts down, reopens the directory, and shows that every count still stands. A second run on the same
-//! directory finds duplicates only, and moves no count.
+//! Every row of the data set becomes a decision, an impression and, where it was clicked, a click, all through the
+//! public API; a subscriber consumes their events at the same time. Then the program prints what a marketer would
+//! want to see, shuts down, opens the directory anew, and shows that every count still stands. A second run
+//! recognises every record as a duplicate.
 
 mod args;
-mod customer;
+mod dataset;
+mod estimate;
 mod ledger;
 mod listener;
-mod marketing;
+mod records;
 mod replay;
+mod report;
 mod table;
 
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::error::Error;
+use std::fmt::Display;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
 
+use indicatif::{ProgressBar, ProgressStyle};
 use kaireon::core::TenantId;
+use kaireon::logging::{self, LogConfig, LogFormat};
 use kaireon::{Config, Infra};
-use kaireon_examples::open_bandit;
-use serde_json::json;
 
-use crate::args::Args;
-use crate::ledger::Ledger;
+use crate::args::{Args, Request};
+use crate::dataset::Row;
+use crate::ledger::{Counts, Ledger};
 use crate::listener::Listener;
-use crate::replay::Replayed;
 
-type Result<T, E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;
+/// Whatever ends the program.
+type Failure = Box<dyn Error + Send + Sync>;
 
 /// Whose shop it is.
 const TENANT: &str = "zozotown";
 
-/// Long enough for a slow disk to deliver what waits.
-const DEADLINE: Duration = Duration::from_secs(60);
+/// How long a shutdown may take: enough to deliver every event on a slow disk.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+const HEADER: &str = "\
+Open Bandit Dataset, small sample: a week of recommendations of a fashion shop (ZOZOTOWN)
+  by ZOZO, Inc., licensed CC BY 4.0; source: the files shipped with the Python package obp 0.4.1
+  Customers are the 337 profiles of four hashed user features: the sample has no customer id.";
+
+fn main() -> ExitCode {
+    match args::parse(std::env::args_os().skip(1)) {
+        Ok(Request::Help) => {
+            println!("{}", args::USAGE);
+            ExitCode::SUCCESS
+        }
+        Ok(Request::Run(args)) => match run(&args) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => {
+                eprintln!("quickstart: {}", with_sources(&*failure));
+                ExitCode::FAILURE
+            }
+        },
+        Err(wrong) => {
+            eprintln!("quickstart: {wrong}\n{}", args::USAGE);
+            ExitCode::from(2)
+        }
+    }
+}
 
 #[tokio::main]
-async fn main() -> Result<()> {
-    let args = Args::parse(std::env::args().skip(1))?;
-    let config = configuration(&args);
+async fn run(args: &Args) -> Result<(), Failure> {
+    logging::init(&LogConfig {
+        filter: "warn".to_owned(),
+        format: LogFormat::Text,
+    })?;
+    let Args { data_dir, json } = args;
     let tenant = TenantId::new(TENANT)?;
-    let rows = open_bandit::rows()?;
-    println!(
-        "Open Bandit Dataset (ZOZO, Inc., CC BY 4.0): {} logged recommendations\n",
-        rows.len()
-    );
+    let rows = dataset::rows()?;
+    let file = counts_of(&rows);
+    show(HEADER)?;
 
-    let infra = config.clone().start().await?;
-    println!(
-        "{}\ndata directory: {}\n",
-        infra.startup(),
-        config.data_dir().display()
-    );
+    let infra = open(data_dir).await?;
+    show(format_args!(
+        "\nData directory {}: {}",
+        data_dir.display(),
+        infra.startup()
+    ))?;
+    let store = infra.store();
+    let before = Ledger::read(&*store, &tenant).await?.counts();
+    // It subscribes before anything is recorded, because events are kept for those who listen.
+    let listener = Listener::begin(&*infra.events()).await?;
+    let bar = progress(rows.len());
+    let replayed = replay::replay(&store, &tenant, rows, {
+        let bar = bar.clone();
+        move || bar.inc(1)
+    })
+    .await?;
+    bar.finish_and_clear();
 
-    // The subscriber comes first: what is recorded from here on is published to it.
-    let listener = Listener::subscribe(&infra).await?;
-    let begun = Instant::now();
-    let replayed = replay::all(&infra, &tenant, rows).await?;
-    let took = begun.elapsed();
+    let ledger = Ledger::read(&*store, &tenant).await?;
+    let after = ledger.counts();
+    show("")?;
+    show(report::click_through(&ledger.samples(), &dataset::catalogue()?))?;
+    show(report::items(&ledger))?;
+    show(report::customer(&*store, &tenant, &ledger).await?)?;
+    show(report::attribution(&ledger))?;
+    show(report::throughput(&replayed, &store.capabilities().durability))?;
+    drop(store);
 
-    let ledger = Ledger::read(&*infra.store(), &tenant).await?;
-    marketing::print(&ledger)?;
-    customer::print(&infra, &ledger).await?;
-    print_throughput(&replayed, took);
-
-    let drained = infra.shutdown(DEADLINE).await;
-    let received = listener.finish().await?;
-    received.print();
-    println!("shut down: {drained}\n");
-
-    let reopened = count_again(config, &tenant).await?;
-    let counts = ledger.counts();
-    println!(
-        "in the store           decisions {}, impressions {}, clicks {}",
-        counts.decisions, counts.impressions, counts.clicks
-    );
-    println!(
-        "after opening it anew  decisions {}, impressions {}, clicks {}",
-        reopened.decisions, reopened.impressions, reopened.clicks
-    );
-    if let Some(file) = args.json {
-        let report = json!({
-            "decisions": counts.decisions,
-            "impressions": counts.impressions,
-            "clicks": counts.clicks,
-            "new": replayed.new,
-            "duplicates": replayed.duplicates,
-            "events_received": received.by_type(),
-            "reopened": {
-                "decisions": reopened.decisions,
-                "impressions": reopened.impressions,
-                "clicks": reopened.clicks,
-            },
-        });
-        std::fs::write(file, format!("{report:#}\n"))?;
+    close(&infra).await?;
+    let received = listener.received().await?;
+    show(report::events(&received))?;
+    let infra = open(data_dir).await?;
+    let reopened = Ledger::read(&*infra.store(), &tenant).await?.counts();
+    close(&infra).await?;
+    show(report::standing(before, after, reopened))?;
+    show(report::verdict(&replayed))?;
+    if let Some(json) = json {
+        let report = report::json(&replayed, &received, after, reopened);
+        std::fs::write(json, format!("{report:#}\n"))?;
     }
-    if counts != reopened {
-        return Err("the counts did not survive the restart".into());
+    check(file, after, reopened)
+}
+
+/// The embedded defaults in a directory, whatever the environment says.
+async fn open(data_dir: &Path) -> kaireon::core::Result<Infra> {
+    let mut config = Config::default();
+    config.interaction_store = Some("embedded".to_owned());
+    config.event_publisher = Some("in-process".to_owned());
+    config.data_dir = Some(data_dir.to_owned());
+    config.start().await
+}
+
+/// Delivers what waits in the outbox, ends the subscriptions, and lets go of the directory.
+async fn close(infra: &Infra) -> Result<(), Failure> {
+    let report = infra.shutdown(DEADLINE).await;
+    if report.is_clean() {
+        Ok(())
+    } else {
+        Err(format!("the shutdown was not clean: {report}").into())
     }
-    if !drained.is_clean() {
-        return Err("the shutdown was not clean".into());
+}
+
+/// Hidden where standard error is no terminal.
+fn progress(rows: usize) -> ProgressBar {
+    let style = ProgressStyle::with_template("  {bar:40} {pos} of {len} rows, {per_sec}, {eta} left")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(rows as u64).with_style(style)
+}
+
+/// What the file holds, counted without the store.
+fn counts_of(rows: &[Row]) -> Counts {
+    Counts {
+        decisions: rows.len() as u64,
+        impressions: rows.len() as u64,
+        clicks: rows.iter().filter(|row| row.clicked).count() as u64,
+    }
+}
+
+fn check(file: Counts, after: Counts, reopened: Counts) -> Result<(), Failure> {
+    if after != file {
+        return Err(format!("the file holds {file:?}, and the store {after:?}").into());
+    }
+    if reopened != after {
+        return Err(format!("the store held {after:?}, and {reopened:?} when it was reopened").into());
     }
     Ok(())
 }
 
-/// The environment's choice of backends; the directory from the command line, the environment, or a default of
-/// its own.
-fn configuration(args: &Args) -> Config {
-    let mut config = Config::from_env();
-    if let Some(directory) = &args.data_dir {
-        config.data_dir = Some(directory.clone());
-    }
-    config
-        .data_dir
-        .get_or_insert_with(|| PathBuf::from("data/quickstart"));
-    config
+/// Prints a paragraph.
+fn show(paragraph: impl Display) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{paragraph}")
 }
 
-async fn count_again(config: Config, tenant: &TenantId) -> Result<ledger::Counts> {
-    let infra: Infra = config.start().await?;
-    let ledger = Ledger::read(&*infra.store(), tenant).await?;
-    let report = infra.shutdown(DEADLINE).await;
-    if !report.is_clean() {
-        return Err(format!("the second shutdown was not clean: {report}").into());
+/// An error with what caused it, on one line.
+fn with_sources(failure: &(dyn Error + 'static)) -> String {
+    let mut text = failure.to_string();
+    let mut source = failure.source();
+    while let Some(cause) = source {
+        text += &format!(": {cause}");
+        source = cause.source();
     }
-    Ok(ledger.counts())
-}
-
-fn print_throughput(replayed: &Replayed, took: Duration) {
-    let total = replayed.new + replayed.duplicates;
-    let rate = total as f64 / took.as_secs_f64();
-    println!(
-        "Replay: {total} records in {:.1} s, {rate:.0} a second",
-        took.as_secs_f64()
-    );
-    println!("  new {}, duplicates {}\n", replayed.new, replayed.duplicates);
+    text
 }

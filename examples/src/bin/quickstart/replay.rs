@@ -1,144 +1,154 @@
-//! Every row through the public API: a decision, an impression, and the response of who clicked.
+//! Every row through the public API, many at a time.
 
-use std::io::IsTerminal;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-use futures_util::{StreamExt, TryStreamExt, stream};
-use indicatif::{ProgressBar, ProgressStyle};
-use kaireon::Infra;
-use kaireon::core::respond::{Response, respond};
-use kaireon::core::time::{SystemClock, truncate};
-use kaireon::core::{
-    Attributes, CampaignId, ChannelId, CreativeId, CustomerId, Decision, DecisionFields, DecisionFlowKey,
-    IdempotencyKey, Interaction, InteractionStore, InteractionType, OfferId, PlacementId, Propensity,
-    RankedOffer, RecommendationId, TenantId,
-};
-use kaireon_examples::open_bandit::Row;
+use kaireon::core::respond::respond;
+use kaireon::core::{InteractionStore, Result, TenantId};
+use tokio::task::JoinSet;
 
-use crate::Result;
+use crate::Failure;
+use crate::dataset::Row;
+use crate::records;
 
-/// How many rows are on their way at once. Each commit takes all that has come in while the one before it was
-/// being flushed, so callers in number are what makes durable writes cheap.
-const AT_ONCE: usize = 1_024;
+/// How many rows are on their way at once. One commit takes all that came in while the one before it was flushed,
+/// so it is many callers that make durable writes cheap.
+pub(crate) const AT_ONCE: usize = 512;
 
-const CHANNEL: &str = "web";
-const CREATIVE: &str = "item-image";
-
-/// What the store said to the records.
-#[derive(Clone, Copy, Debug, Default)]
+/// What the store answered.
+#[derive(Debug, Default)]
 pub(crate) struct Replayed {
+    /// Records that it did not know.
     pub(crate) new: u64,
+    /// Records that it recognised.
     pub(crate) duplicates: u64,
+    /// How long it all took.
+    pub(crate) took: Duration,
+    /// How long each row took, from its first call to its last answer.
+    rows: Vec<Duration>,
 }
 
 impl Replayed {
+    /// Records of both kinds.
+    pub(crate) fn records(&self) -> u64 {
+        self.new + self.duplicates
+    }
+
+    /// The time within which so many of 100 rows were done; zero when there were none. `share` is from 0 to 100.
+    pub(crate) fn within(&self, share: usize) -> Duration {
+        let last = self.rows.len().saturating_sub(1);
+        self.rows.get(last * share / 100).copied().unwrap_or_default()
+    }
+
     fn count(&mut self, is_new: bool) {
-        match is_new {
-            true => self.new += 1,
-            false => self.duplicates += 1,
+        if is_new {
+            self.new += 1;
+        } else {
+            self.duplicates += 1;
         }
     }
-}
 
-pub(crate) async fn all(infra: &Infra, tenant: &TenantId, rows: Vec<Row>) -> Result<Replayed> {
-    let bar = progress(rows.len());
-    let total = stream::iter(rows)
-        .map(|row| {
-            let (store, tenant, bar) = (infra.store(), tenant.clone(), bar.clone());
-            async move {
-                // A task of its own, so that rows are made on every core.
-                let replayed = tokio::spawn(async move { replay(&store, tenant, &row).await }).await??;
-                bar.inc(1);
-                Ok::<_, Box<dyn std::error::Error + Send + Sync>>(replayed)
-            }
-        })
-        .buffer_unordered(AT_ONCE)
-        .try_fold(Replayed::default(), async |total, row| {
-            Ok(Replayed {
-                new: total.new + row.new,
-                duplicates: total.duplicates + row.duplicates,
-            })
-        })
-        .await?;
-    bar.finish_and_clear();
-    Ok(total)
-}
-
-fn progress(rows: usize) -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
+    fn add(&mut self, other: Self) {
+        self.new += other.new;
+        self.duplicates += other.duplicates;
+        self.rows.extend(other.rows);
     }
-    let bar = ProgressBar::new(rows as u64);
-    let style = ProgressStyle::with_template("replaying {bar:40} {pos}/{len} rows, {per_sec}, {eta} left");
-    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// Replays every row; `done` is called after each.
+///
+/// Ends with the first error. Rows that were on their way then are recorded wholly or not at all, call by call, and
+/// another replay completes them.
+pub(crate) async fn replay(
+    store: &Arc<dyn InteractionStore>,
+    tenant: &TenantId,
+    rows: Vec<Row>,
+    done: impl Fn() + Clone + Send + 'static,
+) -> Result<Replayed, Failure> {
+    let begun = Instant::now();
+    let (rows, next) = (Arc::new(rows), Arc::new(AtomicUsize::new(0)));
+    let mut callers = JoinSet::new();
+    for _ in 0..AT_ONCE {
+        let (store, tenant, done) = (Arc::clone(store), tenant.clone(), done.clone());
+        let (rows, next) = (Arc::clone(&rows), Arc::clone(&next));
+        callers.spawn(async move {
+            let mut replayed = Replayed::default();
+            while let Some(row) = rows.get(next.fetch_add(1, Ordering::Relaxed)) {
+                record(&*store, &tenant, row, &mut replayed).await?;
+                done();
+            }
+            Ok::<_, Failure>(replayed)
+        });
+    }
+    let mut all = Replayed::default();
+    while let Some(caller) = callers.join_next().await {
+        all.add(caller??);
+    }
+    all.took = begun.elapsed();
+    all.rows.sort_unstable();
+    Ok(all)
 }
 
 /// One row, in the order in which it happened.
-async fn replay(store: &Arc<dyn InteractionStore>, tenant: TenantId, row: &Row) -> Result<Replayed> {
-    let mut replayed = Replayed::default();
-    let decision = decision(tenant.clone(), row)?;
-    replayed.count(store.record_decision(decision).await?.is_new());
-    replayed.count(store.record_event(impression(&tenant, row)?).await?.is_new());
+async fn record(
+    store: &dyn InteractionStore,
+    tenant: &TenantId,
+    row: &Row,
+    replayed: &mut Replayed,
+) -> Result<()> {
+    let begun = Instant::now();
+    let decided = store.record_decision(records::decision(tenant, row)?).await?;
+    replayed.count(decided.is_new());
+    let shown = store.record_event(records::impression(tenant, row)?).await?;
+    replayed.count(shown.is_new());
     if row.clicked {
-        replayed.count(respond(store, click(tenant, row)?).await?.is_new());
+        let clicked = respond(store, records::click(tenant, row)?).await?;
+        replayed.count(clicked.is_new());
     }
-    Ok(replayed)
+    replayed.rows.push(begun.elapsed());
+    Ok(())
 }
 
-fn recommendation(row: &Row) -> String {
-    format!("row-{}", row.number)
-}
+#[cfg(test)]
+mod tests {
+    use kaireon::core::memory::MemoryStore;
 
-/// An item's number counts within its campaign, so the offer is both.
-fn offer(row: &Row) -> String {
-    format!("{}-{}", row.campaign, row.item)
-}
+    use super::*;
+    use crate::dataset;
+    use crate::ledger::{Counts, Ledger};
 
-fn decision(tenant: TenantId, row: &Row) -> Result<Decision> {
-    let chosen = RankedOffer {
-        placement: Some(PlacementId::new(format!("position-{}", row.position))?),
-        campaign: Some(CampaignId::new(&row.campaign)?),
-        propensity: Some(Propensity::new(row.propensity)?),
-        ..RankedOffer::new(
-            row.position,
-            OfferId::new(offer(row))?,
-            CreativeId::new(CREATIVE)?,
-            ChannelId::new(CHANNEL)?,
-        )
-    };
-    let fields = DecisionFields {
-        id: RecommendationId::new(recommendation(row))?,
-        tenant,
-        customer: CustomerId::new(&row.profile)?,
-        flow: DecisionFlowKey::new(&row.policy)?,
-        offers: vec![chosen],
-        timestamp: truncate(row.timestamp),
-        attributes: Attributes::default(),
-    };
-    Ok(Decision::new(fields, &SystemClock)?)
-}
+    #[tokio::test]
+    async fn a_second_replay_is_recognised_and_moves_no_count() {
+        let store: Arc<dyn InteractionStore> = Arc::new(MemoryStore::new());
+        let tenant = TenantId::new("shop").unwrap();
+        let rows: Vec<Row> = dataset::rows().unwrap().into_iter().take(2_000).collect();
+        let clicks = rows.iter().filter(|row| row.clicked).count() as u64;
+        assert!(clicks > 0, "the rows of this test hold a click");
 
-fn impression(tenant: &TenantId, row: &Row) -> Result<Interaction> {
-    let impression = Interaction::builder(tenant, &row.profile)
-        .offer(offer(row))
-        .creative(CREATIVE)
-        .channel(CHANNEL)
-        .placement(format!("position-{}", row.position))
-        .campaign(&row.campaign)
-        .recommendation(recommendation(row))
-        .rank(row.position)
-        .idempotency_key(format!("row-{}-impression", row.number))
-        .timestamp(row.timestamp)
-        .build()?;
-    Ok(impression)
-}
+        let first = replay(&store, &tenant, rows.clone(), || ()).await.unwrap();
+        assert_eq!((first.new, first.duplicates), (4_000 + clicks, 0));
+        let held = Ledger::read(&*store, &tenant).await.unwrap();
+        let counts = Counts {
+            decisions: 2_000,
+            impressions: 2_000,
+            clicks,
+        };
+        assert_eq!(held.counts(), counts);
 
-/// The sample says whether a row was clicked, not when: a second later stands for it.
-fn click(tenant: TenantId, row: &Row) -> Result<Response> {
-    let recommendation = RecommendationId::new(recommendation(row))?;
-    Ok(Response {
-        idempotency_key: Some(IdempotencyKey::new(format!("row-{}-click", row.number))?),
-        timestamp: Some(row.timestamp + chrono::TimeDelta::seconds(1)),
-        ..Response::new(tenant, (recommendation, row.position), InteractionType::Click)
-    })
+        let second = replay(&store, &tenant, rows, || ()).await.unwrap();
+        assert_eq!((second.new, second.duplicates), (0, 4_000 + clicks));
+        let again = Ledger::read(&*store, &tenant).await.unwrap();
+        assert_eq!(again.counts(), counts);
+    }
+
+    #[tokio::test]
+    async fn the_error_of_one_row_ends_the_replay() {
+        let store: Arc<dyn InteractionStore> = Arc::new(MemoryStore::new());
+        let mut rows: Vec<Row> = dataset::rows().unwrap().into_iter().take(10).collect();
+        rows[7].propensity = 2.0;
+        let tenant = TenantId::new("shop").unwrap();
+        let failure = replay(&store, &tenant, rows, || ()).await.unwrap_err();
+        assert!(failure.to_string().contains("propensity"), "{failure}");
+    }
 }

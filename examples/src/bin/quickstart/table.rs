@@ -1,36 +1,87 @@
 //! Tables for a terminal.
 
-/// Prints rows under a head; the first column to the left, the others to the right.
-pub(crate) fn print(title: &str, head: &[&str], rows: &[Vec<String>]) {
-    let width = |column: usize| {
-        let cells = rows
-            .iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| cell.chars().count());
-        cells
-            .chain([head[column].chars().count()])
-            .max()
-            .unwrap_or_default()
-    };
-    let line = |cells: Vec<&str>| {
-        let padded = cells.iter().enumerate().map(|(at, cell)| match at {
-            0 => format!("{cell:<width$}", width = width(at)),
-            _ => format!("{cell:>width$}", width = width(at)),
-        });
-        padded.collect::<Vec<_>>().join("  ")
-    };
-    println!("{title}");
-    println!("  {}", line(head.to_vec()));
-    for row in rows {
-        println!("  {}", line(row.iter().map(String::as_str).collect()));
-    }
-    println!();
+use std::fmt;
+
+/// Rows under a head: the first column to the left, the others to the right.
+#[derive(Debug)]
+pub(crate) struct Table {
+    title: String,
+    rows: Vec<Vec<String>>,
 }
 
-/// A share in per cent.
-pub(crate) fn percent(part: f64, whole: f64) -> String {
-    if whole == 0.0 {
-        return "-".to_owned();
+impl Table {
+    /// A table without rows yet.
+    pub(crate) fn new<const N: usize>(title: impl Into<String>, head: [&str; N]) -> Self {
+        Self {
+            title: title.into(),
+            rows: vec![head.map(str::to_owned).to_vec()],
+        }
     }
-    format!("{:.3} %", 100.0 * part / whole)
+
+    /// Adds a row.
+    pub(crate) fn push(&mut self, row: impl IntoIterator<Item = String>) {
+        self.rows.push(row.into_iter().collect());
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut widths: Vec<usize> = Vec::new();
+        for row in &self.rows {
+            widths.resize(widths.len().max(row.len()), 0);
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count());
+            }
+        }
+        writeln!(f, "{}", self.title)?;
+        for row in &self.rows {
+            for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
+                if column == 0 {
+                    write!(f, "  {cell:<width$}")?;
+                } else {
+                    write!(f, "  {cell:>width$}")?;
+                }
+            }
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+}
+
+/// A count with commas.
+pub(crate) fn count(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::with_capacity(digits.len() * 2);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A rate in per cent.
+pub(crate) fn percent(rate: f64) -> String {
+    format!("{:.2} %", 100.0 * rate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let mut table = Table::new("Title", ["item", "n"]);
+        table.push(["größe".to_owned(), "1,000".to_owned()]);
+        assert_eq!(table.to_string(), "Title\n  item       n\n  größe  1,000\n");
+    }
+
+    #[test]
+    fn counts_have_commas_at_thousands() {
+        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(count(number), text);
+        }
+        assert_eq!(percent(0.0069), "0.69 %");
+    }
 }

@@ -1,3 +1,0 @@
-//! What the examples share: the data set that quickstart replays.
-
-pub mod open_bandit;
