@@ -4,9 +4,11 @@
 //! Absolute figures are noisy where two cores are shared, so every figure is a ratio taken within one round, and
 //! the median of several rounds. Within a round the sides take turns in short slices, under criterion's sampling.
 
+mod caught_up;
 mod figure;
 mod rounds;
 pub mod workload;
 
+pub use caught_up::caught_up;
 pub use figure::{Figure, Goal};
 pub use rounds::{Measure, Rounds, Settings, Side, median};

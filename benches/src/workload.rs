@@ -37,7 +37,8 @@ impl Draw {
         clippy::cast_sign_loss,
         reason = "a rank is drawn below 2^17"
     )]
-    fn customer(self, random: &mut fastrand::Rng) -> u64 {
+    /// Draws the number of a customer.
+    pub fn customer(self, random: &mut fastrand::Rng) -> u64 {
         match self {
             Self::Uniform => random.u64(0..CUSTOMERS),
             Self::Zipf => ((CUSTOMERS as f64).powf(random.f64()) as u64).min(CUSTOMERS) - 1,

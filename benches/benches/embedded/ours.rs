@@ -1,0 +1,116 @@
+//! Our side: the embedded store, through the contract.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use kaireon_benches::workload::{Draw, Workload};
+use kaireon_core::outbox::{Lane, LaneSet};
+use kaireon_core::store::{RecordBatch, SummaryQuery};
+use kaireon_core::{CustomerId, Interaction, InteractionStore, TenantId};
+use kaireon_store_embedded::{EmbeddedConfig, EmbeddedStore};
+
+/// How many events one batch has.
+pub(crate) const BATCH: usize = 1_000;
+
+pub(crate) async fn open(dir: &Path) -> Arc<dyn InteractionStore> {
+    // The stream is on: every event has its outbox entry.
+    let config = EmbeddedConfig::at(dir).with_lanes(LaneSet::of(&[Lane::Publish]));
+    Arc::new(
+        EmbeddedStore::open(config)
+            .await
+            .expect("the directory can be opened"),
+    )
+}
+
+/// So many batches of the workload.
+pub(crate) fn batches(workload: &mut Workload, count: u64) -> Vec<Vec<Interaction>> {
+    (0..count)
+        .map(|_| workload.by_ref().take(BATCH).collect())
+        .collect()
+}
+
+/// Records batches, two in flight, and says how long it took.
+pub(crate) async fn bulk(store: &Arc<dyn InteractionStore>, batches: Vec<Vec<Interaction>>) -> Duration {
+    let begun = Instant::now();
+    let calls = batches.into_iter().map(|batch| async {
+        let outcome = store
+            .record_events(RecordBatch::live(batch))
+            .await
+            .expect("the disk takes writes");
+        assert!(outcome.is_complete(), "fresh keys are new");
+    });
+    futures_util::stream::iter(calls)
+        .buffer_unordered(2)
+        .collect::<()>()
+        .await;
+    begun.elapsed()
+}
+
+/// Records events one by one from so many callers, and says how long it took.
+pub(crate) async fn one_by_one(
+    store: &Arc<dyn InteractionStore>,
+    callers: usize,
+    events: Vec<Interaction>,
+) -> Duration {
+    let mut shares: Vec<Vec<Interaction>> = (0..callers).map(|_| Vec::new()).collect();
+    for (at, event) in events.into_iter().enumerate() {
+        shares[at % callers].push(event);
+    }
+    let begun = Instant::now();
+    let tasks: Vec<_> = shares
+        .into_iter()
+        .map(|share| {
+            let store = Arc::clone(store);
+            tokio::spawn(async move {
+                for event in share {
+                    assert!(
+                        store
+                            .record_event(event)
+                            .await
+                            .expect("the disk takes writes")
+                            .is_new()
+                    );
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.expect("a caller does not panic");
+    }
+    begun.elapsed()
+}
+
+/// Fills a store with so many events of the workload.
+pub(crate) async fn preload(store: &Arc<dyn InteractionStore>, draw: Draw, events: u64) {
+    let mut workload = Workload::new(draw, 1);
+    for _ in 0..events / BATCH as u64 {
+        bulk(store, batches(&mut workload, 1)).await;
+    }
+}
+
+/// A customer of its own with so many rows of one offer, creative and channel.
+pub(crate) async fn customer_with(store: &Arc<dyn InteractionStore>, name: &str, rows: u64) -> SummaryQuery {
+    let mut left = rows;
+    while left > 0 {
+        let now = left.min(BATCH as u64);
+        let event = |_| {
+            let builder = Interaction::builder("bench", name)
+                .offer("offer")
+                .creative("creative")
+                .channel("web");
+            builder.build().expect("within the bounds")
+        };
+        bulk(store, vec![(0..now).map(event).collect()]).await;
+        left -= now;
+    }
+    let tenant = TenantId::new("bench").expect("a valid tenant");
+    let query = SummaryQuery::new(tenant, CustomerId::new(name).expect("a valid customer"));
+    let found = store
+        .get_summaries(query.clone())
+        .await
+        .expect("the disk can be read");
+    assert_eq!(found.len(), 12, "three dimensions by four periods");
+    query
+}

@@ -1,0 +1,152 @@
+//! The raw side: fjall alone, writing rows of the same number, the same sizes and the same content as the store
+//! does. It knows nothing of kaireon; what a row looks like is read from a directory that the store has written.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+
+use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
+
+/// What the rows of a keyspace look like.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Shape {
+    pub(crate) rows: u64,
+    pub(crate) key_bytes: usize,
+    /// Some of the values.
+    values: Vec<Vec<u8>>,
+}
+
+impl Shape {
+    /// The mean length of the values.
+    pub(crate) fn value_bytes(&self) -> usize {
+        self.values.iter().map(Vec::len).sum::<usize>() / self.values.len().max(1)
+    }
+}
+
+const NAMES: [&str; 5] = ["history", "dedupe", "customers", "outbox", "meta"];
+
+/// Reads from a directory of the store how many rows each keyspace has, and what they look like.
+pub(crate) fn shapes(store: &Path) -> BTreeMap<&'static str, Shape> {
+    let database = Database::builder(store.join("db"))
+        .open()
+        .expect("the store has closed its directory");
+    let shape = |name: &'static str| {
+        let keyspace = database
+            .keyspace(name, KeyspaceCreateOptions::default)
+            .expect("the store made it");
+        let mut shape = Shape::default();
+        let mut key_bytes = 0;
+        for pair in keyspace.iter() {
+            let (key, value) = pair.into_inner().expect("the store wrote it");
+            shape.rows += 1;
+            key_bytes += key.len() as u64;
+            // Every hundredth, so that all customers and times are among them.
+            if shape.rows % 100 == 1 {
+                shape.values.push(value.to_vec());
+            }
+        }
+        shape.key_bytes = usize::try_from(key_bytes / shape.rows.max(1)).expect("keys are short");
+        (name, shape)
+    };
+    NAMES.into_iter().map(shape).collect()
+}
+
+/// The rows of one event, as its number and its customer make them.
+pub(crate) struct Raw {
+    database: Database,
+    spaces: BTreeMap<&'static str, Keyspace>,
+    shapes: BTreeMap<&'static str, Shape>,
+    random: fastrand::Rng,
+    written: u64,
+}
+
+impl Raw {
+    /// Opens an empty database under the store's own memory bounds, and fills it with so many events.
+    pub(crate) fn open(dir: &Path, shapes: BTreeMap<&'static str, Shape>) -> Self {
+        let database = Database::builder(dir)
+            .cache_size(64 << 20)
+            .max_journaling_size(256 << 20)
+            .journal_compression(CompressionType::None)
+            .manual_journal_persist(true)
+            .open()
+            .expect("an empty directory");
+        let options = || {
+            KeyspaceCreateOptions::default()
+                .max_memtable_size(16 << 20)
+                .manual_journal_persist(true)
+        };
+        let open = |name: &'static str| {
+            (
+                name,
+                database.keyspace(name, options).expect("an empty directory"),
+            )
+        };
+        let spaces = NAMES.into_iter().map(open).collect();
+        Self {
+            database,
+            spaces,
+            shapes,
+            random: fastrand::Rng::with_seed(7),
+            written: 0,
+        }
+    }
+
+    /// How many events were written.
+    pub(crate) fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// How many rows of history there are.
+    pub(crate) fn history_rows(&self) -> u64 {
+        self.spaces["history"].iter().count() as u64
+    }
+
+    /// One durable commit of the rows of these customers' events.
+    pub(crate) fn commit(&mut self, customers: &[u64]) {
+        let mut batch = OwnedWriteBatch::with_capacity(self.database.clone(), customers.len() * 4 + 1);
+        let mut seen = HashSet::new();
+        for &customer in customers {
+            self.written += 1;
+            let owner = format!("bench\0customer-{customer}");
+            let mut history = owner.clone().into_bytes();
+            history.extend_from_slice(&[0; 5]);
+            history.extend_from_slice(&(1_790_000_000_000 + self.written / 100).to_be_bytes());
+            self.put(&mut batch, "history", history);
+            let mut dedupe = b"bench\0i".to_vec();
+            dedupe.extend_from_slice(&self.random.u128(..).to_be_bytes());
+            self.put(&mut batch, "dedupe", dedupe);
+            let mut outbox = vec![0, 0, u8::try_from(customer % 64).expect("below 64")];
+            outbox.extend_from_slice(&self.written.to_be_bytes());
+            self.put(&mut batch, "outbox", outbox);
+            // As the store does, a customer is written once per commit.
+            if seen.insert(customer) {
+                self.put(&mut batch, "customers", owner.into_bytes());
+            }
+        }
+        self.put(&mut batch, "meta", b"\0head".to_vec());
+        batch
+            .durability(Some(PersistMode::SyncData))
+            .commit()
+            .expect("the disk takes writes");
+    }
+
+    /// A row whose key has the usual length and whose value is one of the store's own.
+    fn put(&mut self, batch: &mut OwnedWriteBatch, name: &'static str, mut key: Vec<u8>) {
+        let shape = &self.shapes[name];
+        if name == "history" {
+            while key.len() < shape.key_bytes {
+                key.push(self.random.alphanumeric() as u8);
+            }
+        }
+        let value = &shape.values[self.random.usize(0..shape.values.len())];
+        batch.insert(&self.spaces[name], key, value.as_slice());
+    }
+
+    /// Reads one row by its key: a customer's packed summaries.
+    pub(crate) fn read_customer(&self, customer: u64) -> usize {
+        let key = format!("bench\0customer-{customer}");
+        self.spaces["customers"]
+            .get(key)
+            .expect("the disk can be read")
+            .map_or(0, |value| value.len())
+    }
+}
