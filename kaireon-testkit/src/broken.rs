@@ -4,6 +4,7 @@
 //! against each, and compares the cases that fail with those that [`Flaw::caught_by`] names.
 
 mod disk;
+mod expected;
 mod flaw;
 mod judge;
 mod outbox;

@@ -2,6 +2,7 @@
 
 pub mod breaker;
 pub mod broken;
+pub mod cache;
 mod captor;
 mod family;
 pub mod fault;
@@ -10,6 +11,7 @@ pub mod limiter;
 mod macros;
 pub mod outbox;
 pub mod publisher;
+pub mod search;
 pub mod store;
 pub mod suite;
 mod world;

@@ -313,7 +313,15 @@ impl<'f> World<'f> {
         self.summaries_of(&self.tenant, customer).await
     }
 
+    /// A customer's summaries in the order of reads: what that order is has a case of its own.
     pub(crate) async fn summaries_of(&self, tenant: &TenantId, customer: &str) -> Vec<Summary> {
+        let mut found = self.summaries_as_read(tenant, customer).await;
+        found.sort_by(Summary::read_order);
+        found
+    }
+
+    /// A customer's summaries as the store returned them.
+    pub(crate) async fn summaries_as_read(&self, tenant: &TenantId, customer: &str) -> Vec<Summary> {
         let query = SummaryQuery::new(tenant.clone(), self.customer(customer));
         self.store.get_summaries(query).await.expect("summaries are read")
     }

@@ -1,5 +1,7 @@
 //! The suite on the plain store, which passes it, and on its broken variants, which do not.
 
+mod bites;
+
 mod sound {
     kaireon_testkit::store_suite!(kaireon_testkit::broken::Fixture::sound());
 }

@@ -1,4 +1,4 @@
-//! The rules that a broken store alters, one each, and the cases that must notice.
+//! The rules that a broken store alters, one each.
 
 /// One altered rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -106,83 +106,4 @@ pub enum Flaw {
     DropsPoisonedEntries,
     /// Replayed dead letters stay among the dead.
     ReplayKeepsTheLetter,
-}
-
-macro_rules! flaws {
-    ($($flaw:ident: [$($must:ident)*] $(may [$($may:ident)*])?;)*) => {
-        impl Flaw {
-            /// Every flaw.
-            pub const ALL: &'static [Self] = &[$(Self::$flaw),*];
-
-            /// The cases that must fail: those named after the rule.
-            #[must_use]
-            pub const fn caught_by(self) -> &'static [&'static str] {
-                match self {
-                    $(Self::$flaw => &[$(stringify!($must)),*],)*
-                }
-            }
-
-            /// The cases that may fail beside, because the rule reaches into them. All others must pass.
-            #[must_use]
-            pub const fn may_fail(self) -> &'static [&'static str] {
-                match self {
-                    $(Self::$flaw => &[$($(stringify!($may)),*)?],)*
-                }
-            }
-        }
-    };
-}
-
-flaws! {
-    ChecksKeysOutsideTheUnit: [];
-    KeysPerMonth: [];
-    AnswersRetriesAsNew: [];
-    DuplicateReturnsTheRetrysId: [];
-    AcceptsConflicts: [];
-    ConflictOverwritesTheFirst: [];
-    IgnoresTheValueOfARetry: [];
-    BatchFailsWhole: [];
-    SumsInFloats: [];
-    DropsLateEventsFromTheWeek: [];
-    DaysInLocalTime: [];
-    WeeksOfTheCalendarYear: [];
-    LastByArrival: [];
-    SummariesFromRows: [];
-    SummariesUnordered: [];
-    CountsCustomTypesAsImpressions: [];
-    CursorSkipsEqualTimestamps: [];
-    UntilIsIncluded: [];
-    ScanStopsEarly: [];
-    ForgetsTheRank: [];
-    AcceptsOtherDecisions: [];
-    JoinsTenantAndCustomer: [];
-    AcknowledgesBeforeDurable: [];
-    ReopensWithoutTheTail: [];
-    WorksAfterDisconnect: [];
-    QuotesTheKeyInErrors: [];
-    ErasureForgetsDecisions: [];
-    ErasureForgetsTheOutbox: [];
-    ErasureForgetsSummaries: [];
-    ErasureForgetsKeys: [];
-    ErasureMissesWriters: [];
-    ErasureKeepsTheGeneration: [];
-    ErasureRepeatsItself: [];
-    TakesErasedGenerations: [];
-    WatermarkMovesBack: [];
-    ShowsPurgedRows: [];
-    TakesPurgedTimes: [];
-    IgnoresEpochs: [];
-    ChecksEpochsOutsideTheUnit: [];
-    LowersTheFence: [];
-    ReplicatedWritesLanes: [];
-    ReplicatedIsRestamped: [];
-    OutboxLosesEntries: [];
-    OutboxRepeatsDuplicates: [];
-    OutboxReordersACustomer: [];
-    OutboxIgnoresLanes: [];
-    LeasesAreShared: [];
-    IgnoresLeaseTokens: [];
-    SettlesWithoutLease: [];
-    DropsPoisonedEntries: [];
-    ReplayKeepsTheLetter: [];
 }

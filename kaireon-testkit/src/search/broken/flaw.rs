@@ -1,0 +1,124 @@
+//! The rules that a broken index alters, one each, and the cases that must notice.
+
+/// One altered rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Flaw {
+    /// A text that names another tenant finds that tenant's documents too.
+    LeaksTenantsThroughText,
+    /// The document that arrives last stays, whatever its version.
+    OlderVersionWins,
+    /// Versions are kept as floats.
+    VersionsAreFloats,
+    /// One outdated document stops the batch.
+    BatchFailsWhole,
+    /// Ids are kept in lower case.
+    IdsForgetTheirCase,
+    /// A cursor goes on behind everything that is equal to its place.
+    CursorSkipsEqualValues,
+    /// A text with a colon or an `OR` is read as a query, in which it replaces the filters.
+    TextChangesFilters,
+    /// A quote or parenthesis that is not closed is a syntax error.
+    TextIsSyntax,
+    /// A star at the end of a word is a wildcard.
+    WildcardsWork,
+    /// Words are compared as they are, not by their stems.
+    ForgetsStems,
+    /// An accent makes another word.
+    AccentsCount,
+    /// A typo is forgiven to everybody.
+    ForgivesTyposUnasked,
+    /// An empty list of keywords is no filter.
+    EmptyListMatchesEverything,
+    /// The end of a range is included.
+    RangesIncludeTheirEnd,
+    /// Numbers are kept as floats.
+    NumbersAreFloats,
+    /// What lacks the field comes first.
+    MissingComesFirst,
+    /// The total is that of the page.
+    TotalIsOfThePage,
+    /// Terms are counted on the page.
+    FacetsCountOnePage,
+    /// Days begin two hours early.
+    HistogramsInLocalTime,
+    /// Weeks begin on Sunday.
+    WeeksBeginOnSunday,
+    /// Marks are tags in the text.
+    HighlightsAreTags,
+    /// A deletion by kind reaches other tenants.
+    DeletesAKindOfAllTenants,
+    /// An erasure counts, and deletes nothing.
+    ErasureOnlyCounts,
+    /// What fills a rebuild is visible at once.
+    RebuildServesEarly,
+    /// Calls work on after `disconnect`.
+    WorksAfterDisconnect,
+    /// Documents are gone after a restart.
+    ForgetsAtRestart,
+    /// An error quotes what was typed.
+    QuotesTextInErrors,
+    /// What is typed is logged.
+    LogsText,
+}
+
+macro_rules! flaws {
+    ($($flaw:ident: [$($must:ident)*] $(may [$($may:ident)*])?;)*) => {
+        impl Flaw {
+            /// Every flaw.
+            pub const ALL: &'static [Self] = &[$(Self::$flaw),*];
+
+            /// The cases that must fail: those named after the rule.
+            #[must_use]
+            pub const fn caught_by(self) -> &'static [&'static str] {
+                match self {
+                    $(Self::$flaw => &[$(stringify!($must)),*],)*
+                }
+            }
+
+            /// The cases that may fail beside, because the rule reaches into them. All others must pass.
+            #[must_use]
+            pub const fn may_fail(self) -> &'static [&'static str] {
+                match self {
+                    $(Self::$flaw => &[$($(stringify!($may)),*)?],)*
+                }
+            }
+        }
+    };
+}
+
+flaws! {
+    LeaksTenantsThroughText: [text_reaches_no_other_tenant];
+    OlderVersionWins: [
+        an_older_version_never_overwrites_a_newer
+        an_older_version_behind_a_newer_in_one_batch_is_outdated
+        versions_beyond_what_a_float_holds_are_told_apart
+        of_versions_at_the_same_time_the_highest_stays
+    ];
+    VersionsAreFloats: [versions_beyond_what_a_float_holds_are_told_apart];
+    BatchFailsWhole: [each_document_of_a_batch_has_its_own_outcome];
+    IdsForgetTheirCase: [ids_that_look_alike_are_different_documents];
+    CursorSkipsEqualValues: [pages_of_equal_values_skip_nothing pages_of_equal_scores_skip_nothing];
+    TextChangesFilters: [text_changes_no_filter];
+    TextIsSyntax: [text_that_a_person_types_is_never_an_error];
+    WildcardsWork: [wildcards_stand_for_nothing];
+    ForgetsStems: [words_match_by_their_english_stem];
+    AccentsCount: [words_match_without_case_and_accents];
+    ForgivesTyposUnasked: [no_typo_is_forgiven_unasked];
+    EmptyListMatchesEverything: [an_empty_list_of_keywords_matches_nothing];
+    RangesIncludeTheirEnd: [number_ranges_include_their_start_and_exclude_their_end];
+    NumbersAreFloats: [numbers_are_exact_to_the_last_decimal numbers_sort_in_either_direction];
+    MissingComesFirst: [what_lacks_the_field_comes_last];
+    TotalIsOfThePage: [the_total_is_that_of_all_pages];
+    FacetsCountOnePage: [facets_count_all_pages];
+    HistogramsInLocalTime: [dates_are_counted_by_day dates_are_counted_by_iso_week dates_are_counted_by_month];
+    WeeksBeginOnSunday: [dates_are_counted_by_iso_week];
+    HighlightsAreTags: [words_that_match_are_marked marks_are_where_the_document_has_the_word];
+    DeletesAKindOfAllTenants: [deleting_leaves_other_tenants_alone];
+    ErasureOnlyCounts: [a_customers_documents_are_erased_at_once];
+    RebuildServesEarly: [a_rebuild_serves_when_it_is_finished an_aborted_rebuild_changes_nothing];
+    WorksAfterDisconnect: [a_disconnected_handle_refuses_everything];
+    ForgetsAtRestart: [documents_are_there_after_a_restart];
+    QuotesTextInErrors: [nothing_personal_is_told];
+    LogsText: [nothing_personal_is_told];
+}

@@ -1,0 +1,77 @@
+//! Each broken store fails the cases named after its rule, and passes those that have nothing to do with it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use kaireon_testkit::broken::{Fixture, Flaw};
+use kaireon_testkit::{store, suite};
+
+/// A case that waits for what a broken store lost has failed long before.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// The names of the cases that fail on a store with this flaw.
+async fn failing(flaw: Flaw) -> BTreeSet<&'static str> {
+    let mut failing = BTreeSet::new();
+    for case in store::CASES {
+        let fixture = Fixture::broken(flaw);
+        if suite::attempt(case, &fixture, LIMIT).await.is_err() {
+            failing.insert(case.name);
+        }
+    }
+    failing
+}
+
+/// All flaws, on as many tasks as there are cores.
+fn all_failing() -> Vec<(Flaw, BTreeSet<&'static str>)> {
+    // The panics of cases that fail as they should are no news.
+    std::panic::set_hook(Box::new(|_| {}));
+    let found = suite::block_on(async {
+        let tasks: Vec<_> = Flaw::ALL
+            .iter()
+            .map(|&flaw| (flaw, tokio::spawn(failing(flaw))))
+            .collect();
+        let mut found = Vec::new();
+        for (flaw, task) in tasks {
+            found.push((flaw, task.await.expect("cases are caught when they panic")));
+        }
+        found
+    });
+    drop(std::panic::take_hook());
+    found
+}
+
+#[test]
+fn every_broken_store_fails_the_cases_of_its_rule_and_passes_the_others() {
+    let listed: BTreeSet<_> = store::CASES.iter().map(|case| case.name).collect();
+    let mut wrong = Vec::new();
+    for (flaw, failing) in all_failing() {
+        println!("{flaw:?}: {} of {} cases fail", failing.len(), listed.len());
+        let must: BTreeSet<_> = flaw.caught_by().iter().copied().collect();
+        let may: BTreeSet<_> = flaw.may_fail().iter().copied().collect();
+        for name in must.union(&may).filter(|name| !listed.contains(*name)) {
+            wrong.push(format!("{flaw:?}: {name} is not a case"));
+        }
+        if must.is_empty() {
+            wrong.push(format!("{flaw:?}: no case is named after it"));
+        }
+        for name in &must {
+            println!(
+                "    {} {name}",
+                if failing.contains(name) {
+                    "caught by"
+                } else {
+                    "MISSED BY"
+                }
+            );
+        }
+        wrong.extend(
+            must.difference(&failing)
+                .map(|name| format!("{flaw:?}: {name} passes")),
+        );
+        let unrelated = failing
+            .iter()
+            .filter(|name| !must.contains(*name) && !may.contains(*name));
+        wrong.extend(unrelated.map(|name| format!("{flaw:?}: {name} fails and has nothing to do with it")));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
