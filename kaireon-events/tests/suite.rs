@@ -5,9 +5,11 @@ mod suite {
     mod own;
 
     use std::sync::Arc;
+    use std::time::Duration;
 
     use async_trait::async_trait;
     use kaireon_core::EventPublisher;
+    use kaireon_core::wrap::{ConcurrencyLimit, Retry, RetryPolicy, Timeout, Trace};
     use kaireon_events::{InProcessConfig, InProcessPublisher};
     use kaireon_testkit::publisher::PublisherFixture;
 
@@ -20,7 +22,16 @@ mod suite {
         }
     }
 
+    fn wrapped(publisher: Arc<dyn EventPublisher>) -> Arc<dyn EventPublisher> {
+        let limited = Timeout::new(ConcurrencyLimit::new(publisher, 64), Duration::from_secs(120));
+        Arc::new(Trace::new(Retry::new(limited, RetryPolicy::default())))
+    }
+
     mod in_process {
         kaireon_testkit::publisher_suite!(super::InProcess);
+    }
+
+    mod through_wrappers {
+        kaireon_testkit::publisher_suite!(kaireon_testkit::Wrapped(super::InProcess, super::wrapped));
     }
 }

@@ -10,7 +10,7 @@ pub mod flights;
 pub mod stale;
 pub mod values;
 
-pub use fixture::{CacheFixture, Fetch};
+pub use fixture::{CacheFixture, Fetch, Fetched};
 
 use crate::suite::Case;
 

@@ -9,6 +9,7 @@ pub mod fault;
 mod fixture;
 pub mod limiter;
 mod macros;
+pub mod model;
 pub mod outbox;
 pub mod publisher;
 pub mod search;

@@ -121,14 +121,3 @@ impl Count {
         })
     }
 }
-
-/// Waits until something holds, which must be soon.
-pub(super) async fn until(mut holds: impl FnMut() -> bool) {
-    for _ in 0..20_000 {
-        if holds() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    panic!("it never came to hold");
-}
