@@ -1,0 +1,153 @@
+//! Who may touch which range of which lane.
+//!
+//! Leases are kept in memory: only one process can open a directory, so when it ends, every lease has ended. Their
+//! tokens never go back across restarts, because each opening of the directory has a number that is kept, and
+//! leads the token.
+
+use std::collections::BTreeMap;
+
+use chrono::TimeDelta;
+use kaireon_core::Result;
+use kaireon_core::outbox::{Lane, Lease, LeaseRequest, Leased, RANGES, lease_lost};
+use kaireon_core::time::Timestamp;
+
+#[derive(Debug)]
+pub(crate) struct Leases {
+    /// Of each lane in the order of `Lane::ALL`.
+    lanes: [Holders; 3],
+    last_token: u64,
+}
+
+#[derive(Debug, Default)]
+struct Holders {
+    held: BTreeMap<u16, Held>,
+    /// Until when each owner counts, by its last request.
+    owners: BTreeMap<String, Timestamp>,
+}
+
+#[derive(Debug)]
+struct Held {
+    owner: String,
+    token: u64,
+    expires: Timestamp,
+}
+
+impl Leases {
+    /// Of the opening of that number.
+    pub(crate) fn new(opening: u32) -> Self {
+        Self {
+            lanes: Default::default(),
+            last_token: u64::from(opening) << 32,
+        }
+    }
+
+    /// Renews what the owner holds, gives back what is beyond the bound, takes what is free up to it.
+    pub(crate) fn lease(&mut self, request: LeaseRequest, now: Timestamp) -> Leased {
+        let LeaseRequest {
+            lane: name,
+            owner,
+            ttl,
+            max_ranges,
+        } = request;
+        let ttl = TimeDelta::from_std(ttl).unwrap_or(TimeDelta::MAX);
+        let expires = now.checked_add_signed(ttl).unwrap_or(Timestamp::MAX_UTC);
+        let Self { lanes, last_token } = self;
+        let lane = &mut lanes[crate::shared::lane_index(name)];
+        lane.held.retain(|_, held| now < held.expires);
+        lane.owners.retain(|_, until| now < *until);
+        lane.owners.insert(owner.clone(), expires);
+        let mut mine = 0;
+        lane.held.retain(|_, held| {
+            if held.owner != owner {
+                return true;
+            }
+            mine += 1;
+            held.expires = expires;
+            mine <= max_ranges
+        });
+        let mut mine = mine.min(max_ranges);
+        for range in 0..RANGES {
+            if mine < max_ranges && !lane.held.contains_key(&range) {
+                mine += 1;
+                *last_token += 1;
+                let held = Held {
+                    owner: owner.clone(),
+                    token: *last_token,
+                    expires,
+                };
+                lane.held.insert(range, held);
+            }
+        }
+        let of_owner = lane.held.iter().filter(|(_, held)| held.owner == owner);
+        let leases = of_owner.map(|(&range, held)| Lease {
+            lane: name,
+            range,
+            token: held.token,
+            expires: held.expires,
+        });
+        let leases = leases.collect();
+        let mut owners: Vec<&String> = lane.held.values().map(|held| &held.owner).collect();
+        owners.extend(lane.owners.keys());
+        owners.sort_unstable();
+        owners.dedup();
+        Leased::new(leases, u16::try_from(owners.len()).unwrap_or(u16::MAX))
+    }
+
+    /// Gives a lease back, if it is still held.
+    pub(crate) fn release(&mut self, lease: &Lease) {
+        let held = &mut self.lanes[crate::shared::lane_index(lease.lane)].held;
+        if held
+            .get(&lease.range)
+            .is_some_and(|held| held.token == lease.token)
+        {
+            held.remove(&lease.range);
+        }
+    }
+
+    /// Checks that a lease is still held.
+    ///
+    /// # Errors
+    /// `Fenced` when it expired, was given back or was taken by another.
+    pub(crate) fn check(&self, lease: &Lease, operation: &'static str, now: Timestamp) -> Result<()> {
+        match self.lane(lease.lane).held.get(&lease.range) {
+            Some(held) if held.token == lease.token && now < held.expires => Ok(()),
+            _ => Err(lease_lost(crate::BACKEND, operation)),
+        }
+    }
+
+    fn lane(&self, lane: Lane) -> &Holders {
+        &self.lanes[crate::shared::lane_index(lane)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use kaireon_core::time::from_millis;
+
+    use super::*;
+
+    #[test]
+    fn tokens_of_a_later_opening_are_higher() {
+        let request = |owner: &str| LeaseRequest {
+            lane: Lane::Publish,
+            owner: owner.to_owned(),
+            ttl: Duration::from_secs(1),
+            max_ranges: RANGES,
+        };
+        let now = from_millis(0).unwrap();
+        let mut first = Leases::new(1);
+        let before = first.lease(request("a"), now).leases;
+        for _ in 0..1_000 {
+            before.iter().for_each(|lease| first.release(lease));
+            first.lease(request("b"), now);
+        }
+        let last = first.lease(request("b"), now).leases.pop().unwrap();
+        let next = Leases::new(2).lease(request("a"), now).leases.remove(0);
+        assert!(next.token > last.token);
+        assert!(first.check(&before[0], "settle", now).is_err());
+        assert!(first.check(&last, "settle", now).is_ok());
+        assert!(first.check(&last, "settle", last.expires).is_err());
+    }
+}

@@ -1,0 +1,280 @@
+//! Erasing and purging: long work in small commits, resumed where it was interrupted.
+//!
+//! What is to go is found on a view, off the writer, and handed to it in pieces. Nothing is found late: a
+//! generation or a watermark is committed before, and the writer accepts nothing below it any more.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use fjall::Slice;
+use kaireon_core::coalesce::Submitter;
+use kaireon_core::outbox::{Lane, range_of};
+use kaireon_core::store::{
+    Erasure, ErasureReceipt, Generation, Purge, PurgeReceipt, SummaryQuery, Tombstone,
+};
+use kaireon_core::time;
+use kaireon_core::wire::corrupt;
+use kaireon_core::{CustomerId, Error, ErrorKind, RecommendationId, Result, TenantId};
+use tokio::runtime::Handle;
+
+use crate::client::{Space, View};
+use crate::codec::{self, Dedupe, Pending};
+use crate::keys::{self, Kind};
+use crate::read;
+use crate::shared::{Shared, Tenant};
+use crate::writer::{Answer, Op, Removal};
+
+/// How many keys are deleted in one commit.
+const PIECE: usize = 1_000;
+
+/// Works on the blocking pool, one at a time.
+pub(crate) struct Maintenance {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) submitter: Submitter<Op, Answer>,
+    pub(crate) runtime: Handle,
+}
+
+impl Maintenance {
+    fn submit(&self, op: Op) -> Result<Answer> {
+        self.runtime.block_on(self.submitter.submit(op, 1_024))
+    }
+
+    /// Erases a customer, or goes on with it, or repeats the receipt.
+    pub(crate) fn erase(&self, request: &Erasure) -> Result<ErasureReceipt> {
+        let Erasure { tenant, customer, .. } = request;
+        // What an earlier erasure left is counted to its own receipt, or to none.
+        let digest = self.shared.tenant(tenant).key.customer(customer);
+        let receipt_key = keys::receipt(tenant, &digest, &request.id);
+        let begun = self.shared.engine()?.view().get(Space::Receipts, &receipt_key)?;
+        if begun.is_none() {
+            self.sweep(tenant, customer, None)?;
+        }
+        let Answer::Receipt(begun) = self.submit(Op::BeginErasure(request.clone()))? else {
+            return Err(unexpected());
+        };
+        if begun.finished {
+            return Ok(begun.receipt);
+        }
+        self.sweep(tenant, customer, Some(receipt_key.clone()))?;
+        match self.submit(Op::EndErasure(receipt_key))? {
+            Answer::Receipt(stored) => Ok(stored.receipt),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Raises generations to those of another store, and deletes what lies below.
+    pub(crate) fn install(&self, tenant: &TenantId, tombstones: Vec<Tombstone>) -> Result<()> {
+        for tombstone in tombstones {
+            self.submit(Op::Install(tenant.clone(), tombstone))?;
+        }
+        self.sweep_all()
+    }
+
+    /// Deletes everything that is noted as to be deleted.
+    pub(crate) fn sweep_all(&self) -> Result<()> {
+        let view = self.shared.engine()?.view();
+        for found in view.range(Space::Pending, Bound::Unbounded, Bound::Unbounded) {
+            let (key, _) = found?;
+            let parts = std::str::from_utf8(&key)
+                .ok()
+                .and_then(|key| key.split_once('\0'));
+            let (tenant, customer) = parts.ok_or_else(|| corrupt("a note of an erasure has no customer"))?;
+            let tenant = TenantId::new(tenant).map_err(|_| corrupt("a note of an erasure has no tenant"))?;
+            let customer =
+                CustomerId::new(customer).map_err(|_| corrupt("a note of an erasure has no customer"))?;
+            self.sweep(&tenant, &customer, None)?;
+        }
+        Ok(())
+    }
+
+    /// Deletes what a customer has below the generation that is noted, if one is.
+    fn sweep(&self, tenant: &TenantId, customer: &CustomerId, receipt: Option<Vec<u8>>) -> Result<()> {
+        let key = keys::customer(tenant, customer);
+        let view = self.shared.engine()?.view();
+        let Some(pending) = view.get(Space::Pending, &key)? else {
+            return Ok(());
+        };
+        let Pending { below, customer: own } = Pending::decode(&pending)?;
+        let mut pieces = Pieces::new(self, tenant, receipt);
+        if !own.is_empty() && pieces.receipt.is_some() {
+            let query = SummaryQuery::new(tenant.clone(), customer.clone());
+            let summaries = read::count(&view, &key, &own, &query)?;
+            pieces.count("summaries", summaries);
+        }
+        self.sweep_rows(&view, &key, below, &mut pieces)?;
+        self.sweep_lanes(&view, (tenant, customer), below, &mut pieces)?;
+        pieces.flush()?;
+        self.submit(Op::Swept(key, below)).map(drop)
+    }
+
+    fn sweep_rows(&self, view: &View, key: &[u8], below: Generation, pieces: &mut Pieces<'_>) -> Result<()> {
+        let from = || Bound::Included(keys::rows(key, Generation::ZERO));
+        let until = || Bound::Excluded(keys::rows(key, below));
+        for found in view.range(Space::History, from(), until()) {
+            let (key, row) = found?;
+            pieces.remove_interaction(view, key, &row)?;
+        }
+        for found in view.range(Space::DecisionsOf, from(), until()) {
+            pieces.remove_decision(view, found?.0)?;
+        }
+        for found in view.range(Space::Closed, from(), until()) {
+            pieces.remove(Space::Closed, found?.0)?;
+        }
+        Ok(())
+    }
+
+    fn sweep_lanes(
+        &self,
+        view: &View,
+        (tenant, customer): (&TenantId, &CustomerId),
+        below: Generation,
+        pieces: &mut Pieces<'_>,
+    ) -> Result<()> {
+        let range = range_of(tenant, customer.as_str());
+        for lane in Lane::ALL {
+            let prefix = keys::range(lane, range);
+            for found in view.prefix(Space::Outbox, &prefix) {
+                let (key, value) = found?;
+                let place = keys::read_entry(&key).ok_or_else(|| corrupt("an outbox entry has no place"))?;
+                let entry = codec::entry_of(&value)?.at(lane, place);
+                if entry.tenant == *tenant && entry.customer() == Some(customer) && entry.generation < below {
+                    pieces.remove(Space::Outbox, key)?;
+                }
+            }
+            for found in view.prefix(Space::Dead, &prefix) {
+                let (key, value) = found?;
+                let place = keys::read_entry(&key).ok_or_else(|| corrupt("a dead letter has no place"))?;
+                let entry = codec::dead_of(&value, lane, place)?.entry;
+                if entry.tenant == *tenant && entry.customer() == Some(customer) && entry.generation < below {
+                    pieces.remove(Space::Dead, key)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves a tenant's watermark, deletes what lies before it, and forgets dedupe records whose time has come.
+    pub(crate) fn purge(&self, request: &Purge) -> Result<PurgeReceipt> {
+        let tenant = &request.tenant;
+        let Answer::Watermark(watermark_ms) = self.submit(Op::SetWatermark(request.clone()))? else {
+            return Err(unexpected());
+        };
+        let view = self.shared.engine()?.view();
+        let before = (0, watermark_ms.max(0));
+        let mut pieces = Pieces::new(self, tenant, None);
+        let mut interactions = 0;
+        read::walk(&view, Space::History, tenant, None, before, |_, key, row| {
+            interactions += 1;
+            pieces.remove_interaction(&view, key.clone(), row)?;
+            Ok(true)
+        })?;
+        let mut decisions = 0;
+        read::walk(&view, Space::DecisionsOf, tenant, None, before, |_, key, _| {
+            decisions += 1;
+            pieces.remove_decision(&view, key.clone())?;
+            Ok(true)
+        })?;
+        pieces.flush()?;
+        self.forget(tenant)?;
+        let watermark =
+            time::from_millis(watermark_ms).ok_or_else(|| corrupt("a watermark is out of range"))?;
+        Ok(PurgeReceipt::new(watermark, interactions, decisions))
+    }
+
+    /// Forgets dedupe records without a row whose time has come.
+    fn forget(&self, tenant: &TenantId) -> Result<()> {
+        let now = self.shared.config.clock.now().timestamp_millis();
+        let view = self.shared.engine()?.view();
+        let mut pieces = Pieces::new(self, tenant, None);
+        for found in view.prefix(Space::Expiry, &keys::tenant(tenant)) {
+            let (key, _) = found?;
+            let (expires, dedupe_key) =
+                keys::read_expiry(tenant, &key).ok_or_else(|| corrupt("a note of an expiry is damaged"))?;
+            if expires >= now {
+                break;
+            }
+            pieces.remove(Space::Expiry, key)?;
+            pieces.remove(Space::Dedupe, dedupe_key.into())?;
+        }
+        pieces.flush()
+    }
+}
+
+/// Gathers keys until they are worth a commit.
+struct Pieces<'a> {
+    maintenance: &'a Maintenance,
+    tenant: &'a TenantId,
+    tenant_of: Tenant,
+    receipt: Option<Vec<u8>>,
+    removal: Removal,
+}
+
+impl<'a> Pieces<'a> {
+    fn new(maintenance: &'a Maintenance, tenant: &'a TenantId, receipt: Option<Vec<u8>>) -> Self {
+        Self {
+            maintenance,
+            tenant,
+            tenant_of: maintenance.shared.tenant(tenant),
+            receipt,
+            removal: Removal::default(),
+        }
+    }
+
+    fn count(&mut self, place: &'static str, count: u64) {
+        self.removal.counts.push((place, count));
+    }
+
+    fn remove(&mut self, space: Space, key: Slice) -> Result<()> {
+        self.removal.keys.push((space, key));
+        if self.removal.keys.len() >= PIECE {
+            return self.flush();
+        }
+        Ok(())
+    }
+
+    fn remove_interaction(&mut self, view: &View, key: Slice, row: &[u8]) -> Result<()> {
+        let interaction = codec::interaction_of(row)?;
+        let digest = self.tenant_of.key.idempotency_key(&interaction.idempotency_key);
+        self.expire(view, keys::dedupe(self.tenant, Kind::Interaction, &digest))?;
+        self.count("history", 1);
+        self.remove(Space::History, key)
+    }
+
+    fn remove_decision(&mut self, view: &View, key: Slice) -> Result<()> {
+        let row = keys::read_row(self.tenant, &key).ok_or_else(|| corrupt("a decision has no customer"))?;
+        let id = RecommendationId::new(row.id).map_err(|_| corrupt("a decision has no id"))?;
+        let digest = self.tenant_of.key.recommendation(&id);
+        self.expire(view, keys::dedupe(self.tenant, Kind::Decision, &digest))?;
+        self.count("decisions", 1);
+        self.removal
+            .keys
+            .push((Space::Decisions, keys::decision(self.tenant, &id).into()));
+        self.remove(Space::DecisionsOf, key)
+    }
+
+    /// Notes when the dedupe record of a row that goes may go too.
+    fn expire(&mut self, view: &View, dedupe_key: Vec<u8>) -> Result<()> {
+        let Some(record) = view.get(Space::Dedupe, &dedupe_key)? else {
+            return Ok(());
+        };
+        let arrived_ms = Dedupe::decode(&record)?.arrived_ms;
+        let horizon = self.maintenance.shared.config.dedupe_horizon.as_millis();
+        let expires = arrived_ms.saturating_add(i64::try_from(horizon).unwrap_or(i64::MAX));
+        let key = keys::expiry(self.tenant, expires, &dedupe_key);
+        self.removal.expiries.push(key.into());
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let mut removal = std::mem::take(&mut self.removal);
+        if removal.keys.is_empty() && removal.counts.is_empty() {
+            return Ok(());
+        }
+        removal.receipt.clone_from(&self.receipt);
+        self.maintenance.submit(Op::Remove(removal)).map(drop)
+    }
+}
+
+fn unexpected() -> Error {
+    Error::new(ErrorKind::Internal, "the writer answered something else")
+}

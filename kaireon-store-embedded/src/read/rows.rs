@@ -1,0 +1,291 @@
+//! History, scans, decisions, tombstones.
+
+use std::ops::Bound;
+
+use fjall::Slice;
+use kaireon_core::digest::Digest;
+use kaireon_core::store::{
+    Accepted, HistoryCursor, HistoryQuery, Page, ScanCursor, ScanQuery, Tombstone, TombstoneQuery,
+};
+use kaireon_core::wire::corrupt;
+use kaireon_core::{CustomerId, Decision, Error, Interaction, RecommendationId, Result, TenantId};
+
+use super::customer;
+use crate::client::{Space, View};
+use crate::codec::{self, Settings};
+use crate::keys::{self, RowKey};
+
+/// A page of a customer's history.
+pub(crate) fn history(
+    view: &View,
+    settings: Settings,
+    query: HistoryQuery,
+) -> Result<Page<Interaction, HistoryCursor>> {
+    let HistoryQuery {
+        tenant,
+        customer: id,
+        from,
+        until,
+        filter,
+        limit,
+        cursor,
+    } = query;
+    let key = keys::customer(&tenant, &id);
+    let mut page = Page {
+        items: Vec::new(),
+        next: None,
+    };
+    let Some((generation, _)) = customer(view, &key)? else {
+        return Ok(page);
+    };
+    let rows = keys::rows(&key, generation);
+    let from = from.map(|from| from.timestamp_millis());
+    let from = from.max(settings.watermark_ms).unwrap_or(0).max(0);
+    let mut newest = match until {
+        // What is not before 1970 is after every row.
+        Some(until) => keys::row(&rows, until.timestamp_millis().max(0), ""),
+        None => keys::row(&rows, i64::MAX, ""),
+    };
+    if let Some(cursor) = cursor {
+        newest = newest.min(keys::row(
+            &rows,
+            cursor.timestamp.timestamp_millis().max(0),
+            cursor.id.as_str(),
+        ));
+    }
+    let oldest = keys::row(&rows, from, "");
+    if oldest >= newest {
+        return Ok(page);
+    }
+    let limit = limit as usize;
+    for found in view.descend(Space::History, Bound::Included(oldest), Bound::Excluded(newest)) {
+        let interaction = codec::interaction_of(&found?.1)?;
+        if !filter.matches(&interaction) {
+            continue;
+        }
+        if page.items.len() == limit {
+            page.next = page.items.last().map(HistoryCursor::after);
+            break;
+        }
+        page.items.push(interaction);
+    }
+    Ok(page)
+}
+
+/// Walks over the rows of a tenant that are to be seen, customer by customer, until `visit` says to stop.
+///
+/// Customers are left by a seek, so what is erased or purged and not yet deleted costs nothing.
+pub(crate) fn walk(
+    view: &View,
+    space: Space,
+    tenant: &TenantId,
+    after: Option<Vec<u8>>,
+    window: (i64, i64),
+    mut visit: impl FnMut(RowKey<'_>, &Slice, &Slice) -> Result<bool>,
+) -> Result<()> {
+    let prefix = keys::tenant(tenant);
+    let end = tenant_end(&prefix);
+    let mut place = after.map_or(Bound::Included(prefix), Bound::Excluded);
+    loop {
+        let first = view
+            .range(space, place.clone(), Bound::Excluded(end.clone()))
+            .next();
+        let Some(first) = first.transpose()? else {
+            return Ok(());
+        };
+        let row = keys::read_row(tenant, &first.0).ok_or_else(|| corrupt("a row has no customer"))?;
+        let id = CustomerId::new(row.customer).map_err(|_| corrupt("a row has no customer"))?;
+        let key = keys::customer(tenant, &id);
+        if let Some((generation, _)) = customer(view, &key)? {
+            let rows = keys::rows(&key, generation);
+            let from = Bound::Included(keys::row(&rows, window.0, ""));
+            let until = Bound::Excluded(keys::row(&rows, window.1, ""));
+            // A cursor may lie in the middle of this customer.
+            let from = match (&place, &from) {
+                (Bound::Excluded(place), Bound::Included(start)) if place >= start => {
+                    Bound::Excluded(place.clone())
+                }
+                _ => from,
+            };
+            let some = match (&from, &until) {
+                (Bound::Excluded(from) | Bound::Included(from), Bound::Excluded(until)) => from < until,
+                _ => true,
+            };
+            if some {
+                for found in view.range(space, from, until) {
+                    let (key, value) = found?;
+                    let row = keys::read_row(tenant, &key).ok_or_else(|| corrupt("a row has no customer"))?;
+                    if !visit(row, &key, &value)? {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        place = Bound::Included(keys::behind(&key));
+    }
+}
+
+/// Behind every key of a tenant.
+fn tenant_end(prefix: &[u8]) -> Vec<u8> {
+    let mut end = prefix.to_vec();
+    if let Some(last) = end.last_mut() {
+        *last = 1;
+    }
+    end
+}
+
+/// A page of a tenant's interactions.
+pub(crate) fn scan(
+    view: &View,
+    settings: Settings,
+    query: ScanQuery,
+) -> Result<Page<Accepted<Interaction>, ScanCursor>> {
+    let ScanQuery {
+        tenant,
+        limit,
+        cursor,
+    } = query;
+    let (mut items, mut last, mut next) = (Vec::new(), None::<Slice>, None);
+    let after = cursor
+        .map(|cursor| read_cursor('i', &tenant, &cursor))
+        .transpose()?;
+    let window = (settings.watermark_ms.unwrap_or(0), i64::MAX);
+    walk(view, Space::History, &tenant, after, window, |row, key, value| {
+        if items.len() == limit as usize {
+            next = last.as_ref().map(|key| write_cursor('i', &tenant, key));
+            return Ok(false);
+        }
+        items.push(Accepted {
+            value: codec::interaction_of(value)?,
+            generation: row.generation,
+        });
+        last = Some(key.clone());
+        Ok(true)
+    })?;
+    Ok(Page { items, next })
+}
+
+/// A page of a tenant's decisions.
+pub(crate) fn scan_decisions(
+    view: &View,
+    settings: Settings,
+    query: ScanQuery,
+) -> Result<Page<Accepted<Decision>, ScanCursor>> {
+    let ScanQuery {
+        tenant,
+        limit,
+        cursor,
+    } = query;
+    let (mut items, mut last, mut next) = (Vec::new(), None::<Slice>, None);
+    let after = cursor
+        .map(|cursor| read_cursor('d', &tenant, &cursor))
+        .transpose()?;
+    let window = (settings.watermark_ms.unwrap_or(0), i64::MAX);
+    walk(view, Space::DecisionsOf, &tenant, after, window, |row, key, _| {
+        if items.len() == limit as usize {
+            next = last.as_ref().map(|key| write_cursor('d', &tenant, key));
+            return Ok(false);
+        }
+        let id = RecommendationId::new(row.id).map_err(|_| corrupt("a decision has no id"))?;
+        if let Some(value) = stored_decision(view, &tenant, &id)? {
+            items.push(Accepted {
+                value,
+                generation: row.generation,
+            });
+            last = Some(key.clone());
+        }
+        Ok(true)
+    })?;
+    Ok(Page { items, next })
+}
+
+fn stored_decision(view: &View, tenant: &TenantId, id: &RecommendationId) -> Result<Option<Decision>> {
+    let Some(stored) = view.get(Space::Decisions, &keys::decision(tenant, id))? else {
+        return Ok(None);
+    };
+    let (_, row) = codec::customer_of(&stored)?;
+    codec::decision_of(row).map(Some)
+}
+
+/// One decision, if it is to be seen.
+pub(crate) fn decision(
+    view: &View,
+    settings: Settings,
+    tenant: &TenantId,
+    id: &RecommendationId,
+) -> Result<Option<Decision>> {
+    let Some(stored) = view.get(Space::Decisions, &keys::decision(tenant, id))? else {
+        return Ok(None);
+    };
+    let (generation, row) = codec::customer_of(&stored)?;
+    let decision = codec::decision_of(row)?;
+    let before = settings.watermark_ms.unwrap_or(i64::MIN);
+    if decision.timestamp.timestamp_millis() < before {
+        return Ok(None);
+    }
+    let present = customer(view, &keys::customer(tenant, &decision.customer))?;
+    Ok(present
+        .filter(|(present, _)| *present == generation)
+        .map(|_| decision))
+}
+
+/// A page of a tenant's tombstones.
+pub(crate) fn tombstones(view: &View, query: TombstoneQuery) -> Result<Page<Tombstone, ScanCursor>> {
+    let TombstoneQuery {
+        tenant,
+        limit,
+        cursor,
+    } = query;
+    let prefix = keys::tenant(&tenant);
+    let after = cursor
+        .map(|cursor| read_cursor('t', &tenant, &cursor))
+        .transpose()?;
+    let from = after.map_or_else(|| Bound::Included(prefix.clone()), Bound::Excluded);
+    let mut page = Page {
+        items: Vec::new(),
+        next: None,
+    };
+    let mut last = None;
+    for found in view.range(Space::Tombstones, from, Bound::Excluded(tenant_end(&prefix))) {
+        let (key, value) = found?;
+        if page.items.len() == limit as usize {
+            page.next = last.map(|key: Slice| write_cursor('t', &tenant, &key));
+            break;
+        }
+        let digest = key.get(prefix.len()..).and_then(|digest| digest.try_into().ok());
+        page.items.push(Tombstone {
+            customer: Digest::from_bytes(digest.ok_or_else(|| corrupt("a tombstone has no customer"))?),
+            generation: codec::generation_of(&value)?,
+        });
+        last = Some(key);
+    }
+    Ok(page)
+}
+
+/// A cursor holds the key behind its tenant, so that one of another tenant reads nothing of theirs.
+fn write_cursor(kind: char, tenant: &TenantId, key: &[u8]) -> ScanCursor {
+    let mut text = format!("{kind}1.");
+    for byte in &key[tenant.as_str().len() + 1..] {
+        text.push_str(&format!("{byte:02x}"));
+    }
+    ScanCursor::new(text)
+}
+
+/// The key that a cursor was made after.
+fn read_cursor(kind: char, tenant: &TenantId, cursor: &ScanCursor) -> Result<Vec<u8>> {
+    let read = || {
+        let digits = cursor.as_str().strip_prefix(kind)?.strip_prefix("1.")?;
+        if digits.len() % 2 != 0
+            || digits.len() > 2_048
+            || !digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+        {
+            return None;
+        }
+        let mut key = keys::tenant(tenant);
+        for at in (0..digits.len()).step_by(2) {
+            key.push(u8::from_str_radix(&digits[at..at + 2], 16).ok()?);
+        }
+        Some(key)
+    };
+    read().ok_or_else(|| Error::invalid("cursor", "is not a scan cursor of this store"))
+}

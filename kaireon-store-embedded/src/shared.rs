@@ -1,0 +1,182 @@
+//! What the handles, the readers and the writer of one open directory share.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+
+use kaireon_core::digest::{MasterKey, TenantKey};
+use kaireon_core::outbox::{Lane, LaneSet, RANGES};
+use kaireon_core::store::FenceState;
+use kaireon_core::{Effect, Error, ErrorKind, Result, TenantId};
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::watch;
+
+use crate::client::Engine;
+use crate::codec::{Head, Settings};
+use crate::config::EmbeddedConfig;
+use crate::hot::HotCustomers;
+use crate::leases::Leases;
+use crate::store::Recovery;
+
+pub(crate) struct Shared {
+    pub(crate) config: EmbeddedConfig,
+    pub(crate) master_key: MasterKey,
+    pub(crate) incarnation: u64,
+    pub(crate) recovery: Recovery,
+    /// `None` while it is opened anew after a failure, and at the end.
+    engine: RwLock<Option<Arc<Engine>>>,
+    tenants: RwLock<HashMap<TenantId, Tenant>>,
+    /// As of the last commit.
+    pub(crate) head: Mutex<Head>,
+    pub(crate) hot: HotCustomers,
+    pub(crate) leases: Mutex<Leases>,
+    /// Per lane: grows when entries were written.
+    pub(crate) written: [watch::Sender<u64>; 3],
+    /// Per lane and range: no entry waits below this position, so that a fetch does not walk over what was
+    /// settled and not yet compacted.
+    pub(crate) floors: Mutex<[[u64; RANGES as usize]; 3]>,
+    /// Erasures and purges come one after the other.
+    pub(crate) maintenance: Arc<tokio::sync::Mutex<()>>,
+    /// Whether a record of another store raised a generation, so that something is to be deleted.
+    pub(crate) sweep_wanted: AtomicBool,
+    /// How many handles are connected.
+    pub(crate) handles: AtomicUsize,
+    /// Turns true when the writer has closed the directory.
+    pub(crate) ended: watch::Sender<bool>,
+}
+
+/// A tenant: its key, and what is set for it as of the last commit.
+#[derive(Clone)]
+pub(crate) struct Tenant {
+    pub(crate) key: TenantKey,
+    pub(crate) settings: Settings,
+}
+
+/// What a directory held when it was opened.
+pub(crate) struct Loaded {
+    pub(crate) engine: Engine,
+    pub(crate) head: Head,
+    pub(crate) settings: Vec<(TenantId, Settings)>,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        config: EmbeddedConfig,
+        (master_key, incarnation, opening): (MasterKey, u64, u32),
+        recovery: Recovery,
+        loaded: Loaded,
+    ) -> Self {
+        let shared = Self {
+            hot: HotCustomers::new(config.summary_cache_bytes),
+            config,
+            master_key,
+            incarnation,
+            recovery,
+            engine: RwLock::new(None),
+            tenants: RwLock::default(),
+            head: Mutex::default(),
+            leases: Mutex::new(Leases::new(opening)),
+            written: std::array::from_fn(|_| watch::Sender::new(0)),
+            floors: Mutex::new([[0; RANGES as usize]; 3]),
+            maintenance: Arc::default(),
+            sweep_wanted: AtomicBool::new(false),
+            handles: AtomicUsize::new(0),
+            ended: watch::Sender::new(false),
+        };
+        shared.install(loaded);
+        shared
+    }
+
+    /// Takes over what was read when the directory was opened, or opened anew.
+    pub(crate) fn install(&self, loaded: Loaded) {
+        let Loaded {
+            engine,
+            head,
+            settings,
+        } = loaded;
+        self.hot.clear();
+        *self.head.lock() = head;
+        for (id, settings) in settings {
+            self.set(&id, settings);
+        }
+        for (written, count) in self.written.iter().zip(head.waiting) {
+            // Whoever asks first is told of what waits from before.
+            if count > 0 {
+                written.send_modify(|written| *written += 1);
+            }
+        }
+        *self.engine.write() = Some(Arc::new(engine));
+    }
+
+    /// The open database.
+    ///
+    /// # Errors
+    /// `Unavailable`, not applied, while there is none.
+    pub(crate) fn engine(&self) -> Result<Arc<Engine>> {
+        let engine = self.engine.read().as_ref().map(Arc::clone);
+        engine.ok_or_else(|| {
+            Error::new(ErrorKind::Unavailable, "the directory is not open").with_effect(Effect::NotApplied)
+        })
+    }
+
+    /// Takes the database away from readers to come.
+    pub(crate) fn take_engine(&self) -> Option<Arc<Engine>> {
+        self.engine.write().take()
+    }
+
+    /// Gives it back to them.
+    pub(crate) fn return_engine(&self, engine: Arc<Engine>) {
+        *self.engine.write() = Some(engine);
+    }
+
+    /// A tenant, of whom nothing may be set.
+    pub(crate) fn tenant(&self, id: &TenantId) -> Tenant {
+        if let Some(tenant) = self.tenants.read().get(id) {
+            return tenant.clone();
+        }
+        let key = self.master_key.tenant(id);
+        let fresh = || Tenant {
+            key,
+            settings: Settings::default(),
+        };
+        self.tenants
+            .write()
+            .entry(id.clone())
+            .or_insert_with(fresh)
+            .clone()
+    }
+
+    /// Takes over what was committed for a tenant.
+    pub(crate) fn set(&self, id: &TenantId, settings: Settings) {
+        let key = self.tenant(id).key;
+        self.tenants.write().insert(id.clone(), Tenant { key, settings });
+    }
+
+    /// A tenant's fence.
+    pub(crate) fn fence(&self, settings: Settings, head: Head) -> FenceState {
+        let lanes = lanes_of(settings, head);
+        FenceState::new(settings.epoch, lanes, self.incarnation, head.sequence)
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared")
+            .field("data_dir", &self.config.data_dir)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The lanes in force for a tenant.
+pub(crate) fn lanes_of(settings: Settings, head: Head) -> LaneSet {
+    settings.lanes.unwrap_or(head.lanes)
+}
+
+/// The place of a lane in `Lane::ALL`.
+pub(crate) fn lane_index(lane: Lane) -> usize {
+    match lane {
+        Lane::Replicate => 1,
+        Lane::Archive => 2,
+        _ => 0,
+    }
+}
