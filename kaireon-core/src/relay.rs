@@ -124,7 +124,7 @@ enum Order {
 pub struct Relay {
     order: watch::Sender<Order>,
     counters: Arc<Counters>,
-    task: parking_lot::Mutex<Option<JoinHandle<()>>>,
+    task: tokio::sync::Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Relay {
@@ -137,7 +137,7 @@ impl Relay {
         Self {
             order,
             counters,
-            task: parking_lot::Mutex::new(Some(task)),
+            task: tokio::sync::Mutex::new(Some(task)),
         }
     }
 
@@ -161,6 +161,9 @@ impl Relay {
     /// # Errors
     /// `Timeout` when the deadline passed first; the relay has ended then as well, and what was left waits for
     /// the next one.
+    ///
+    /// # Dropped futures
+    /// The relay goes on to empty its lane and ends; a second call waits for that.
     pub async fn drain(&self, deadline: Duration) -> Result<()> {
         self.finish(Order::Drain, deadline).await
     }
@@ -182,30 +185,41 @@ impl Relay {
             }
             change
         });
-        let Some(mut task) = self.task.lock().take() else {
+        let late = || {
+            Error::new(
+                ErrorKind::Timeout,
+                "the outbox was not emptied before the deadline",
+            )
+            .with_operation("drain")
+            .with_effect(Effect::Unknown)
+        };
+        let end = tokio::time::Instant::now() + deadline;
+        let mut slot = tokio::time::timeout_at(end, self.task.lock())
+            .await
+            .map_err(|_| late())?;
+        // The handle stays in its slot while it is waited for, so that a caller who is dropped meanwhile leaves it
+        // to the next one.
+        let Some(task) = slot.as_mut() else {
             return Ok(());
         };
-        match tokio::time::timeout(deadline, &mut task).await {
+        let ended = match tokio::time::timeout_at(end, &mut *task).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => {
                 Err(Error::new(ErrorKind::Internal, "the relay ended by a panic").with_operation("drain"))
             }
             Err(_) => {
                 task.abort();
-                Err(Error::new(
-                    ErrorKind::Timeout,
-                    "the outbox was not emptied before the deadline",
-                )
-                .with_operation("drain")
-                .with_effect(Effect::Unknown))
+                Err(late())
             }
-        }
+        };
+        *slot = None;
+        ended
     }
 }
 
 impl Drop for Relay {
     fn drop(&mut self) {
-        if let Some(task) = self.task.lock().take() {
+        if let Some(task) = self.task.get_mut() {
             task.abort();
         }
     }

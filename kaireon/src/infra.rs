@@ -11,7 +11,7 @@ use kaireon_core::store::Erasure;
 use kaireon_core::{
     CacheStore, DynContainer, Effect, Error, ErrorKind, EventPublisher, InteractionStore, Result,
 };
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
 use crate::builder::InfraBuilder;
@@ -32,8 +32,8 @@ use crate::{Config, Handover};
 ///
 /// Every handle of a backend is `Trace<Retry<Timeout<backend>>>`, as [`Config::calls`] says.
 ///
-/// Dropping the last clone without [`shutdown`](Self::shutdown) ends the relay where it stands. Nothing that was
-/// acknowledged is lost: what was not delivered waits in the outbox.
+/// Dropping the last clone, and the subscriptions, without [`shutdown`](Self::shutdown) ends the relay where it
+/// stands. Nothing that was acknowledged is lost: what was not delivered waits in the outbox.
 #[derive(Clone, Debug)]
 pub struct Infra(Arc<Shared>);
 
@@ -42,6 +42,8 @@ struct Shared {
     current: ArcSwap<Set>,
     registries: Registries,
     control: Mutex<Control>,
+    /// Whether a shutdown has begun, so that a reset that drains leaves the rest to it.
+    ending: watch::Sender<bool>,
 }
 
 /// What resets and shutdowns do one after another.
@@ -83,6 +85,7 @@ impl Infra {
             current: ArcSwap::from_pointee(set),
             registries,
             control: Mutex::default(),
+            ending: watch::Sender::new(false),
         })))
     }
 
@@ -177,18 +180,22 @@ impl Infra {
     /// Resets and shutdowns take their turn. The same configuration twice leads to the same set.
     ///
     /// # Errors
-    /// As for [`InfraBuilder::build`], and then nothing has changed; `Unavailable`, not applied, after a shutdown.
+    /// As for [`InfraBuilder::build`], and then nothing has changed. `Unavailable`, not applied, after a shutdown;
+    /// with unknown effect when one began meanwhile, which then drains both sets.
     ///
     /// # Dropped futures
     /// Before the new set is in place, nothing has changed. After it, the old set is closed and drained by the next
     /// reset or shutdown.
     pub async fn reset(&self, config: Config) -> Result<DrainReport> {
-        let mut control = self.0.control.lock().await;
-        if control.ended.is_some() {
-            return Err(Error::new(ErrorKind::Unavailable, "was shut down")
+        let ended = || {
+            Error::new(ErrorKind::Unavailable, "was shut down")
                 .with_operation("reset")
                 .with_effect(Effect::NotApplied)
-                .with_transient(false));
+                .with_transient(false)
+        };
+        let mut control = self.0.control.lock().await;
+        if *self.0.ending.borrow() {
+            return Err(ended());
         }
         self.retire(&mut control).await;
         let plan = Plan::new(&config, &self.0.registries)?;
@@ -198,16 +205,25 @@ impl Infra {
         control.former = Some(former);
         self.0.current.load().startup().log("reset");
         let report = self.retire(&mut control).await;
-        Ok(report.unwrap_or_else(|| DrainReport::new(Vec::new())))
+        report.ok_or_else(|| ended().with_effect(Effect::Unknown))
     }
 
-    /// Drains the set that was replaced, and starts the stream of the one in place.
+    /// Drains the set that was replaced, and starts the stream of the one in place. `None` where there is none, or
+    /// a shutdown takes over.
     async fn retire(&self, control: &mut Control) -> Option<DrainReport> {
         let former = control.former.clone()?;
         let current = self.0.current.load_full();
         let Handover { grace, deadline } = current.config().handover;
-        former.released(grace).await;
-        let mut report = former.drain(Some(&current), Instant::now() + deadline).await;
+        let drained = async {
+            former.released(grace).await;
+            former.drain(Some(&current), Instant::now() + deadline).await
+        };
+        let mut ending = self.0.ending.subscribe();
+        let mut report = tokio::select! {
+            biased;
+            _ = ending.wait_for(|ending| *ending) => return None,
+            report = drained => report,
+        };
         if let Err(error) = current.start().await {
             tracing::error!(%error, "the event stream did not start after a reset");
             report.fail(Part::Relay, Outcome::Failed(error));
@@ -230,6 +246,7 @@ impl Infra {
     /// The intake stays closed; a second call goes on with the rest.
     pub async fn shutdown(&self, deadline: Duration) -> DrainReport {
         let deadline = Instant::now() + deadline;
+        self.0.ending.send_replace(true);
         self.0.current.load().close();
         let mut control = self.0.control.lock().await;
         if let Some(report) = &control.ended {
@@ -238,9 +255,10 @@ impl Infra {
         // A reset that was under way may have put another set in place.
         let current = self.0.current.load_full();
         current.close();
-        if let Some(former) = control.former.take() {
+        if let Some(former) = control.former.clone() {
             let report = former.drain(Some(&current), deadline).await;
             tracing::info!(%report, "the former set was drained");
+            control.former = None;
         }
         let report = current.drain(None, deadline).await;
         tracing::info!(%report, "kaireon was shut down");

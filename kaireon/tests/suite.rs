@@ -23,6 +23,9 @@ mod logs;
 mod reset;
 #[path = "suite/shutdown.rs"]
 mod shutdown;
+#[cfg(unix)]
+#[path = "suite/signals.rs"]
+mod signals;
 #[path = "suite/support.rs"]
 mod support;
 #[path = "suite/validation.rs"]

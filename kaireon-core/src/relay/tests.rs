@@ -261,3 +261,22 @@ async fn draining_past_its_deadline_is_a_timeout_and_leaves_the_entries() {
     // A second call finds nothing to do.
     relay.drain(LONG).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_drain_whose_future_is_dropped_is_waited_for_by_the_next() {
+    let (store, outbox) = store_with_lane().await;
+    record(&store, "a", "o1").await;
+    let recorder = Recorder::new(|_, tries| match tries {
+        0..4 => Delivered::Failed(Error::new(ErrorKind::Unavailable, "away")),
+        _ => Delivered::Done,
+    });
+    let relay = Relay::spawn(
+        Arc::clone(&outbox),
+        recorder.clone(),
+        RelayConfig::new(Lane::Publish),
+    );
+    let first = tokio::time::timeout(Duration::from_millis(1), relay.drain(LONG)).await;
+    assert!(first.is_err(), "it was to be dropped half-way");
+    relay.drain(LONG).await.unwrap();
+    assert_eq!(recorder.order_of("a"), ["o1"]);
+}

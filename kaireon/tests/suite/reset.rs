@@ -8,7 +8,7 @@ use kaireon::core::memory::MemoryStore;
 use kaireon::core::{Effect, Error, ErrorKind};
 use kaireon::{Config, Infra, Outcome, Part};
 
-use crate::support::{LONG, config, in_memory, next_event, recorded_topic, shown};
+use crate::support::{LONG, config, in_memory, next_event, recorded_topic, shown, until};
 
 fn memory() -> Config {
     config(&[("INTERACTION_STORE", "memory")])
@@ -192,4 +192,49 @@ async fn no_record_is_lost_or_refused_while_resets_go_on() {
         assert!(report.is_clean(), "{report}");
     }
     recording.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_shutdown_does_not_wait_for_the_grace_of_a_reset() {
+    let infra = in_memory().await;
+    let held = infra.store();
+    let mut new = memory();
+    new.handover.grace = Duration::from_secs(3_600);
+    let resetting = tokio::spawn({
+        let infra = infra.clone();
+        async move { infra.reset(new).await }
+    });
+    // The new set is in place, and the reset waits for whoever holds a handle on the old one.
+    until("the set is replaced", async || {
+        !Arc::ptr_eq(&held, &infra.store())
+    })
+    .await;
+    let report = tokio::time::timeout(LONG, infra.shutdown(LONG)).await.unwrap();
+    assert!(report.is_clean(), "{report}");
+    let error = resetting.await.unwrap().unwrap_err();
+    assert_eq!(
+        (error.kind(), error.effect()),
+        (ErrorKind::Unavailable, Effect::Unknown)
+    );
+    assert_eq!(
+        held.record_event(shown("c", "k")).await.unwrap_err().kind(),
+        ErrorKind::Unavailable
+    );
+}
+
+#[tokio::test]
+async fn a_reset_whose_future_is_dropped_is_finished_by_the_next() {
+    let infra = in_memory().await;
+    let held = infra.store();
+    let mut new = memory();
+    new.handover.grace = Duration::from_secs(3_600);
+    let dropped = tokio::time::timeout(Duration::from_millis(30), infra.reset(new)).await;
+    assert!(dropped.is_err());
+    // The new set serves, and the old one is still open.
+    infra.store().record_event(shown("c", "k")).await.unwrap();
+    held.record_event(shown("c", "k2")).await.unwrap();
+    drop(held);
+    let report = infra.reset(quick(memory())).await.unwrap();
+    assert!(report.is_clean(), "{report}");
+    assert!(infra.shutdown(LONG).await.is_clean());
 }

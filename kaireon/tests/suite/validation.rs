@@ -26,7 +26,11 @@ async fn problems(vars: &[(&str, &str)]) -> Vec<Problem> {
 }
 
 /// An environment with one fault, the variable that is named, and words that the fault is told in.
-type Wrong = (&'static [(&'static str, &'static str)], &'static str, &'static [&'static str]);
+type Wrong = (
+    &'static [(&'static str, &'static str)],
+    &'static str,
+    &'static [&'static str],
+);
 
 #[tokio::test]
 async fn each_wrong_environment_is_told_by_its_variable() {
