@@ -14,10 +14,7 @@ use super::Flaw;
 pub(super) fn spoil(flaw: Flaw, query: &SearchQuery, results: &mut SearchResults) {
     match flaw {
         Flaw::ForgetsStems => keep(query, results, forms),
-        Flaw::AccentsCount => keep(query, results, |text| {
-            let words = Analyzer::english().words(text).into_iter();
-            words.map(|word| strip(&text[word.range])).collect()
-        }),
+        Flaw::AccentsCount => keep(query, results, accented),
         Flaw::MissingComesFirst => results
             .hits
             .sort_by_key(|hit| SortValue::of(&query.sort, &hit.document, hit.score) != SortValue::Missing),
@@ -58,9 +55,14 @@ fn forms(text: &str) -> BTreeSet<String> {
     words.into_iter().map(|word| word.form).collect()
 }
 
-/// In lower case, accents as they are written.
-fn strip(word: &str) -> String {
-    word.to_lowercase()
+/// Stems, but words with accents as they are written.
+fn accented(text: &str) -> BTreeSet<String> {
+    let words = Analyzer::english().words(text).into_iter();
+    let kept = words.map(|word| match text[word.range].to_lowercase() {
+        plain if plain.is_ascii() => word.stem,
+        accented => accented,
+    });
+    kept.collect()
 }
 
 /// Keeps the hits that have the words of the text in this form.
