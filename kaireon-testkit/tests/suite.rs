@@ -4,4 +4,5 @@ mod bites;
 
 mod sound {
     kaireon_testkit::store_suite!(kaireon_testkit::broken::Fixture::sound());
+    kaireon_testkit::store_model!(kaireon_testkit::broken::Fixture::sound());
 }

@@ -48,7 +48,6 @@ pub async fn an_erased_customer_is_gone_from_every_read(fixture: &dyn StoreFixtu
     let neighbour = [world.event("ann").built()];
     world.record_all(&events).await;
     world.record_all(&neighbour).await;
-    let groups = world.summaries("anna").await.len() as u64;
     if world.can.decisions {
         for (id, customer) in [("r1", "anna"), ("r2", "anna"), ("r3", "ann")] {
             world
@@ -64,18 +63,15 @@ pub async fn an_erased_customer_is_gone_from_every_read(fixture: &dyn StoreFixtu
         ("ticket-1", Generation(1))
     );
     let decisions = if world.can.decisions { 2 } else { 0 };
-    for (place, count) in [
-        ("history", 5),
-        ("summaries", groups),
-        ("decisions", decisions),
-        ("outbox", 0),
-    ] {
+    for (place, count) in [("history", 5), ("decisions", decisions), ("outbox", 0)] {
         assert_eq!(
             receipt.deleted.get(place),
             Some(&count),
             "the receipt counts {place}"
         );
     }
+    // A store may keep several groups as one thing.
+    assert!(receipt.deleted.get("summaries").is_some_and(|&count| count > 0));
     world.holds("anna", &[]).await;
     world.holds("ann", &neighbour).await;
     if world.can.scan {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use kaireon_testkit::broken::{Fixture, Flaw};
-use kaireon_testkit::{store, suite};
+use kaireon_testkit::{model, store, suite};
 
 /// A case that waits for what a broken store lost has failed long before.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -74,4 +74,29 @@ fn every_broken_store_fails_the_cases_of_its_rule_and_passes_the_others() {
         wrong.extend(unrelated.map(|name| format!("{flaw:?}: {name} fails and has nothing to do with it")));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Flaws that show only in what sequences reach: what follows after a retry, an erasure, a purge, a restart.
+const FOUND_BY_THE_MODEL: [Flaw; 9] = [
+    Flaw::ConflictOverwritesTheFirst,
+    Flaw::SumsInFloats,
+    Flaw::LastByArrival,
+    Flaw::CursorSkipsEqualTimestamps,
+    Flaw::JoinsTenantAndCustomer,
+    Flaw::ReopensWithoutTheTail,
+    Flaw::ErasureForgetsTheOutbox,
+    Flaw::ErasureKeepsTheGeneration,
+    Flaw::ReplayKeepsTheLetter,
+];
+
+#[test]
+fn the_model_finds_what_breaks_in_sequences() {
+    let mut missed = Vec::new();
+    for flaw in FOUND_BY_THE_MODEL {
+        let check = || model::check(|| async move { Fixture::broken(flaw) }, 200);
+        if std::panic::catch_unwind(check).is_ok() {
+            missed.push(flaw);
+        }
+    }
+    assert!(missed.is_empty(), "the model passes {missed:?}");
 }
