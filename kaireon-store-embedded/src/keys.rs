@@ -52,12 +52,20 @@ pub(crate) fn rows(customer_key: &[u8], generation: Generation) -> Vec<u8> {
     key
 }
 
-/// A place among a customer's rows: time, then id.
-pub(crate) fn row(rows: &[u8], timestamp_ms: i64, id: &str) -> Vec<u8> {
-    let mut key = Vec::with_capacity(rows.len() + 8 + id.len());
+/// A time among a customer's rows: before each of its rows.
+pub(crate) fn time(rows: &[u8], timestamp_ms: i64) -> Vec<u8> {
+    let mut key = Vec::with_capacity(rows.len() + 64);
     key.extend_from_slice(rows);
     key.extend_from_slice(&timestamp_ms.to_be_bytes());
+    key
+}
+
+/// A place among a customer's rows: time, id, and what decides between equal ones.
+pub(crate) fn row(rows: &[u8], timestamp_ms: i64, id: &str, tie: u64) -> Vec<u8> {
+    let mut key = time(rows, timestamp_ms);
     key.extend_from_slice(id.as_bytes());
+    key.push(0);
+    key.extend_from_slice(&tie.to_be_bytes());
     key
 }
 
@@ -68,6 +76,7 @@ pub(crate) struct RowKey<'a> {
     pub(crate) generation: Generation,
     pub(crate) timestamp_ms: i64,
     pub(crate) id: &'a str,
+    pub(crate) tie: u64,
 }
 
 /// Takes a row's key apart; `None` where it is none.
@@ -76,12 +85,15 @@ pub(crate) fn read_row<'a>(tenant: &TenantId, key: &'a [u8]) -> Option<RowKey<'a
     let end = rest.iter().position(|&byte| byte == 0)?;
     let (customer, rest) = rest.split_at(end);
     let (generation, rest) = rest[1..].split_first_chunk()?;
-    let (timestamp_ms, id) = rest.split_first_chunk()?;
+    let (timestamp_ms, rest) = rest.split_first_chunk()?;
+    let (id, tie) = rest.split_last_chunk()?;
+    let id = id.strip_suffix(&[0])?;
     Some(RowKey {
         customer: std::str::from_utf8(customer).ok()?,
         generation: Generation(u32::from_be_bytes(*generation)),
         timestamp_ms: i64::from_be_bytes(*timestamp_ms),
         id: std::str::from_utf8(id).ok()?,
+        tie: u64::from_be_bytes(*tie),
     })
 }
 
@@ -206,7 +218,7 @@ pub(crate) fn behind(prefix: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::{any, prop_assert_eq, proptest};
+    use proptest::prelude::{Strategy, any, prop_assert_eq, proptest};
 
     use super::*;
 
@@ -214,19 +226,24 @@ mod tests {
         TenantId::new("t").unwrap()
     }
 
+    type Parts = (String, u32, i64, String, u64);
+
+    fn parts() -> impl Strategy<Value = Parts> {
+        ("[a-b]{1,2}", 0..3_u32, 1..9_i64, "[x-z]{1,2}", 0..3_u64)
+    }
+
     proptest! {
         #[test]
-        fn rows_go_round_and_sort_by_customer_generation_time_and_id(
-            a in ("[a-b]{1,2}", 0..3_u32, 1..9_i64, "[x-z]{1,2}"), b in ("[a-b]{1,2}", 0..3_u32, 1..9_i64, "[x-z]{1,2}")
-        ) {
-            let key = |(customer_id, generation, millis, id): &(String, u32, i64, String)| {
+         fn rows_go_round_and_sort_by_customer_generation_time_id_and_tie(a in parts(), b in parts()) {
+            let key = |(customer_id, generation, millis, id, tie): &Parts| {
                 let customer = customer(&t(), &CustomerId::new(customer_id).unwrap());
-                row(&rows(&customer, Generation(*generation)), *millis, id)
+                row(&rows(&customer, Generation(*generation)), *millis, id, *tie)
             };
             prop_assert_eq!(key(&a).cmp(&key(&b)), a.cmp(&b));
             let key = key(&a);
             let read = read_row(&t(), &key).unwrap();
-            prop_assert_eq!((read.customer, read.generation.0, read.timestamp_ms, read.id), (&*a.0, a.1, a.2, &*a.3));
+            let read = (read.customer.to_owned(), read.generation.0, read.timestamp_ms, read.id.to_owned(), read.tie);
+            prop_assert_eq!(read, a);
         }
 
         #[test]

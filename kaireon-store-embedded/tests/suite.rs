@@ -1,5 +1,9 @@
 //! What the embedded store must do: the suite of every store, and what only a directory can get wrong.
 
+#[path = "suite/damage.rs"]
+mod damage;
+#[path = "suite/directory.rs"]
+mod directory;
 #[path = "suite/fixture.rs"]
 mod fixture;
 

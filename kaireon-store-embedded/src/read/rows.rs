@@ -43,17 +43,19 @@ pub(crate) fn history(
     let from = from.max(settings.watermark_ms).unwrap_or(0).max(0);
     let mut newest = match until {
         // What is not before 1970 is after every row.
-        Some(until) => keys::row(&rows, until.timestamp_millis().max(0), ""),
-        None => keys::row(&rows, i64::MAX, ""),
+        Some(until) => keys::time(&rows, until.timestamp_millis().max(0)),
+        None => keys::time(&rows, i64::MAX),
     };
     if let Some(cursor) = cursor {
+        let HistoryCursor { timestamp, id, tie } = cursor;
         newest = newest.min(keys::row(
             &rows,
-            cursor.timestamp.timestamp_millis().max(0),
-            cursor.id.as_str(),
+            timestamp.timestamp_millis().max(0),
+            id.as_str(),
+            tie,
         ));
     }
-    let oldest = keys::row(&rows, from, "");
+    let oldest = keys::time(&rows, from);
     if oldest >= newest {
         return Ok(page);
     }
@@ -98,8 +100,8 @@ pub(crate) fn walk(
         let key = keys::customer(tenant, &id);
         if let Some((generation, _)) = customer(view, &key)? {
             let rows = keys::rows(&key, generation);
-            let from = Bound::Included(keys::row(&rows, window.0, ""));
-            let until = Bound::Excluded(keys::row(&rows, window.1, ""));
+            let from = Bound::Included(keys::time(&rows, window.0));
+            let until = Bound::Excluded(keys::time(&rows, window.1));
             // A cursor may lie in the middle of this customer.
             let from = match (&place, &from) {
                 (Bound::Excluded(place), Bound::Included(start)) if place >= start => {

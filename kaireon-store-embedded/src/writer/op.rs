@@ -4,7 +4,8 @@ use fjall::Slice;
 use kaireon_core::digest::Digest;
 use kaireon_core::outbox::{DeadLetterId, HostEvent, Lane, LaneSet, Lease, Settlement};
 use kaireon_core::store::{
-    Epoch, Erasure, FenceRequest, FenceState, Generation, Origin, Purge, Record, Recorded, Tombstone,
+    Epoch, Erasure, FenceRequest, FenceState, Generation, HistoryCursor, Origin, Purge, Record, Recorded,
+    Tombstone,
 };
 use kaireon_core::time::Timestamp;
 use kaireon_core::{Decision, Interaction, RecommendationId, TenantId};
@@ -83,6 +84,8 @@ pub(crate) struct RecordOp {
     pub(crate) dedupe_key: Slice,
     pub(crate) dedupe: Slice,
     pub(crate) customer_key: Vec<u8>,
+    /// What decides the place between rows of equal time and id.
+    pub(crate) tie: u64,
     pub(crate) row: Slice,
 }
 
@@ -104,6 +107,7 @@ impl RecordOp {
             dedupe_key: keys::dedupe(&value.tenant, keys::Kind::Interaction, &digest).into(),
             dedupe: dedupe.encode().into(),
             customer_key: keys::customer(&value.tenant, &value.customer),
+            tie: HistoryCursor::tie_of(&value.idempotency_key),
             row: row.into(),
             value,
             generation,

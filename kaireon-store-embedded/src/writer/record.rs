@@ -21,6 +21,7 @@ impl Unit<'_> {
             dedupe_key,
             dedupe,
             customer_key,
+            tie,
             row,
         } = op;
         let (_, settings) = self.tenant(&value.tenant);
@@ -45,7 +46,12 @@ impl Unit<'_> {
         if purged {
             self.expire(&value.tenant, *terms, dedupe_key);
         } else {
-            let key = keys::row(&keys::rows(customer_key, drawn), timestamp_ms, value.id.as_str());
+            let key = keys::row(
+                &keys::rows(customer_key, drawn),
+                timestamp_ms,
+                value.id.as_str(),
+                *tie,
+            );
             self.put(Space::History, key, Some(row.clone()));
         }
         self.with_customer(&value.tenant, &value.customer, customer_key, |packed, closed| {
@@ -96,7 +102,12 @@ impl Unit<'_> {
         if purged {
             self.expire(&value.tenant, *terms, dedupe_key);
         } else {
-            let of_customer = keys::row(&keys::rows(customer_key, drawn), timestamp_ms, value.id.as_str());
+            let of_customer = keys::row(
+                &keys::rows(customer_key, drawn),
+                timestamp_ms,
+                value.id.as_str(),
+                0,
+            );
             self.put(Space::DecisionsOf, of_customer, Some(Slice::empty()));
             let mut stored = codec::put_generation(drawn);
             stored.extend_from_slice(row);

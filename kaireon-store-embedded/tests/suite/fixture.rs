@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use kaireon_core::InteractionStore;
 use kaireon_core::digest::MasterKey;
+use kaireon_core::store::{HistoryQuery, SummaryQuery};
 use kaireon_core::time::{Clock, ManualClock, SystemClock};
+use kaireon_core::{CustomerId, Interaction, InteractionStore, TenantId};
 use kaireon_store_embedded::{EmbeddedConfig, EmbeddedStore};
 use kaireon_testkit::StoreFixture;
 use tokio::sync::Mutex;
@@ -117,4 +118,31 @@ pub(crate) fn copy_dir(from: &Path, to: &Path) {
             std::fs::copy(entry.path(), to).unwrap();
         }
     }
+}
+
+/// An impression of tenant `t`.
+pub(crate) fn event(customer: &str, key: &str) -> Interaction {
+    let builder = Interaction::builder("t", customer)
+        .offer("o")
+        .creative("k")
+        .channel("web");
+    builder.idempotency_key(key).build().unwrap()
+}
+
+/// How many of a customer's interactions the history holds, which the summaries must agree with.
+pub(crate) async fn recorded(store: &EmbeddedStore, customer: &str) -> u64 {
+    let (tenant, customer) = (TenantId::new("t").unwrap(), CustomerId::new(customer).unwrap());
+    let mut query = HistoryQuery::new(tenant.clone(), customer.clone());
+    query.limit = 1_000;
+    let rows = store.history(query).await.unwrap().items.len() as u64;
+    let summaries = store
+        .get_summaries(SummaryQuery::new(tenant, customer))
+        .await
+        .unwrap();
+    let total = summaries.iter().filter(|summary| summary.period.key() == "all");
+    assert_eq!(
+        total.map(|summary| summary.stats.interactions()).sum::<u64>(),
+        rows * 3
+    );
+    rows
 }
