@@ -4,6 +4,8 @@
 mod damage;
 #[path = "suite/directory.rs"]
 mod directory;
+#[path = "suite/disk.rs"]
+mod disk;
 #[path = "suite/fixture.rs"]
 mod fixture;
 

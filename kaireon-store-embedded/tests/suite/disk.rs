@@ -1,0 +1,181 @@
+//! A disk that is full, and one that cannot be written to. Both need a mount of their own, so root.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use kaireon_core::store::RecordBatch;
+use kaireon_core::{Effect, ErrorKind, Interaction, InteractionStore};
+use kaireon_store_embedded::{EmbeddedConfig, EmbeddedStore};
+use serde_json::json;
+
+use crate::fixture::{event, recorded};
+
+/// A small file system in memory, unmounted when it is dropped.
+struct Mount(tempfile::TempDir);
+
+impl Mount {
+    fn of(mebibytes: u32) -> Self {
+        let mount = Self(tempfile::tempdir().unwrap());
+        run(
+            "mount",
+            &[
+                "-t",
+                "tmpfs",
+                "-o",
+                &format!("size={mebibytes}m"),
+                "tmpfs",
+                mount.path(),
+            ],
+        );
+        mount
+    }
+
+    fn path(&self) -> &str {
+        self.0.path().to_str().unwrap()
+    }
+
+    fn dir(&self) -> PathBuf {
+        self.0.path().join("data")
+    }
+
+    fn remount(&self, mode: &str) {
+        run("mount", &["-o", &format!("remount,{mode}"), self.path()]);
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        // Lazily: a failed test may still have files open.
+        let _ = Command::new("umount").args(["-l", self.path()]).status();
+    }
+}
+
+fn run(program: &str, arguments: &[&str]) {
+    let status = Command::new(program).args(arguments).status().unwrap();
+    assert!(status.success(), "{program} {arguments:?}");
+}
+
+fn large(key: usize) -> Interaction {
+    event("c", &format!("large-{key}"))
+        .edited(|fields| {
+            let attributes = kaireon_core::Attributes::from_value(json!({ "pad": "x".repeat(60_000) }));
+            fields.attributes = attributes.unwrap();
+        })
+        .unwrap()
+}
+
+/// Fills what is left of the disk; removing the file makes room again.
+fn fill(dir: &Path) -> PathBuf {
+    let path = dir.join("ballast");
+    let mut ballast = fs::File::create(&path).unwrap();
+    while std::io::Write::write_all(&mut ballast, &[0; 4096]).is_ok() {}
+    path
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs root: mounts a small file system"]
+async fn root_a_full_disk_is_an_error_and_when_space_returns_nothing_is_lost() {
+    let mount = Mount::of(96);
+    let store = EmbeddedStore::open(EmbeddedConfig::at(mount.dir()))
+        .await
+        .unwrap();
+    let mut acknowledged = Vec::new();
+    let mut next = 0;
+    for round in 0..4 {
+        for _ in 0..20 {
+            assert!(store.record_event(large(next)).await.unwrap().is_new());
+            acknowledged.push(next);
+            next += 1;
+        }
+        let ballast = fill(mount.0.path());
+        let mut refused = Vec::new();
+        // Pages that were allocated ahead may still take some.
+        for _ in 0..40 {
+            match store.record_event(large(next)).await {
+                Ok(recorded) => {
+                    assert!(recorded.is_new());
+                    acknowledged.push(next);
+                }
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::StorageFull, "{error}");
+                    refused.push((next, error.effect()));
+                }
+            }
+            next += 1;
+        }
+        assert!(refused.len() > 10, "round {round}: {} refused", refused.len());
+        assert!(
+            refused
+                .iter()
+                .filter(|(_, effect)| *effect == Effect::Unknown)
+                .count()
+                <= 2
+        );
+        // What was acknowledged can be read on a full disk.
+        let batch = RecordBatch::live(acknowledged.iter().map(|key| event("c", &format!("large-{key}"))));
+        let outcome = store.record_events(batch).await.unwrap();
+        drop(outcome);
+        assert!(recorded(&store, "c").await >= acknowledged.len() as u64);
+        fs::remove_file(ballast).unwrap();
+        // The store tries again a moment later.
+        tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+        for (key, effect) in refused {
+            let again = store.record_event(large(key)).await.unwrap();
+            assert!(
+                again.is_new() || effect == Effect::Unknown,
+                "round {round}: {key}"
+            );
+            acknowledged.push(key);
+        }
+        assert_eq!(recorded(&store, "c").await, acknowledged.len() as u64);
+    }
+    store.disconnect().await.unwrap();
+    let store = EmbeddedStore::open(EmbeddedConfig::at(mount.dir()))
+        .await
+        .unwrap();
+    assert_eq!(recorded(&store, "c").await, acknowledged.len() as u64);
+    assert_eq!(store.recovery().torn_bytes, 0);
+    store.disconnect().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs root: mounts a small file system"]
+async fn root_a_disk_too_small_to_begin_is_an_error() {
+    let mount = Mount::of(1);
+    fill(mount.0.path());
+    let error = EmbeddedStore::open(EmbeddedConfig::at(mount.dir()))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::StorageFull, "{error}");
+    assert_eq!(error.operation(), "open");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs root: mounts a small file system"]
+async fn root_a_read_only_mount_is_an_error_that_says_so() {
+    let mount = Mount::of(96);
+    for made in [false, true] {
+        if made {
+            let store = EmbeddedStore::open(EmbeddedConfig::at(mount.dir()))
+                .await
+                .unwrap();
+            assert!(store.record_event(event("c", "k")).await.unwrap().is_new());
+            store.disconnect().await.unwrap();
+        }
+        mount.remount("ro");
+        let error = EmbeddedStore::open(EmbeddedConfig::at(mount.dir()))
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+        assert!(
+            error.context().contains("read-only") && error.context().contains(mount.path()),
+            "{error}"
+        );
+        mount.remount("rw");
+    }
+    let store = EmbeddedStore::open(EmbeddedConfig::at(mount.dir()))
+        .await
+        .unwrap();
+    assert_eq!(recorded(&store, "c").await, 1);
+}
