@@ -1,82 +1,28 @@
 //! One set of connected backends, the gates in front of them, and the handles that are given out.
 
+mod backends;
+mod handles;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use kaireon_core::breaker::CircuitBreaker;
-use kaireon_core::limiter::RateLimiter;
 use kaireon_core::outbox::Lane;
-use kaireon_core::search::SearchIndex;
-use kaireon_core::wrap::{Retry, Timeout, Trace};
-use kaireon_core::{
-    CacheStore, Container, DynContainer, Error, ErrorKind, EventPublisher, EventType, InteractionStore,
-    Result,
-};
+use kaireon_core::wrap::{Timeout, Trace};
+use kaireon_core::{Error, ErrorKind, EventPublisher, EventType, Outbox, Result};
 use tokio::time::Instant;
 
+use self::backends::Backends;
+use self::handles::{Gates, Handles, handles};
 use crate::Config;
-use crate::adapters::{DisabledPublisher, breaker, limiter};
-use crate::config::CallPolicy;
-use crate::gate::{
-    Appends, Gate, GatedBreaker, GatedCache, GatedLimiter, GatedPublisher, GatedSearch, GatedStore,
-};
-use crate::plan::{Chosen, Identity, Plan};
+use crate::adapters::DisabledPublisher;
+use crate::gate::Gate;
+use crate::plan::Plan;
 use crate::report::{DrainReport, Outcome, Part};
 use crate::startup::Startup;
-use crate::stream::{EventStream, LanePolicy};
+use crate::stream::{EventStream, HandedOver, LanePolicy};
 
 /// Which part of a deadline the calls that are under way have to themselves.
 const CALLS_SHARE: f64 = 0.8;
-
-/// A connected backend, and what tells whether another configuration means the same one.
-#[derive(Debug)]
-struct Connected<T: ?Sized> {
-    identity: Option<Identity>,
-    raw: Arc<T>,
-}
-
-impl<T: ?Sized> Clone for Connected<T> {
-    fn clone(&self) -> Self {
-        Self {
-            identity: self.identity.clone(),
-            raw: Arc::clone(&self.raw),
-        }
-    }
-}
-
-impl<T: ?Sized> Connected<T> {
-    fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.raw, &other.raw)
-    }
-}
-
-/// The backends of a set.
-#[derive(Debug)]
-struct Backends {
-    store: Connected<dyn InteractionStore>,
-    events: Connected<dyn EventPublisher>,
-    search: Connected<dyn SearchIndex>,
-    cache: Connected<dyn CacheStore>,
-    limiter: Arc<dyn RateLimiter>,
-    breaker: Arc<dyn CircuitBreaker>,
-}
-
-#[derive(Debug)]
-struct Gates {
-    store: Arc<Gate>,
-    events: Arc<Gate>,
-    search: Arc<Gate>,
-    cache: Arc<Gate>,
-    limits: Arc<Gate>,
-}
-
-/// What callers get.
-#[derive(Debug)]
-pub(crate) struct Handles {
-    pub(crate) container: DynContainer,
-    pub(crate) limiter: Arc<dyn RateLimiter>,
-    pub(crate) breaker: Arc<dyn CircuitBreaker>,
-}
 
 /// One set.
 #[derive(Debug)]
@@ -95,13 +41,7 @@ impl Set {
         let former_backends = former.map(|former| &former.backends);
         let backends = Backends::connect(plan, &config, former_backends).await?;
         let stream = stream(&backends, &config, former);
-        let gates = Gates {
-            store: Gate::new(backends.store.raw.capabilities().backend),
-            events: Gate::new(backends.events.raw.capabilities().backend),
-            search: Gate::new(backends.search.raw.capabilities().backend),
-            cache: Gate::new(backends.cache.raw.capabilities().backend),
-            limits: Gate::new(backends.cache.raw.capabilities().backend),
-        };
+        let gates = Gates::of(&backends);
         let handles = handles(&backends, &gates, &stream, config.calls);
         let set = Self {
             config,
@@ -111,28 +51,25 @@ impl Set {
             gates,
             handles,
         };
-        match set.take_lane(former).await {
-            Ok(()) => Ok(set),
-            Err(error) => {
-                set.backends.abandon(former_backends).await;
-                Err(error)
-            }
+        // Of another store the former stream goes on by itself; of this one only one stream may set the lane.
+        let handed_over = match former {
+            Some(former) if former.shares_store_only(&set) => Some(HandedOver::begin(&former.stream).await),
+            _ => None,
+        };
+        if let Err(error) = set.stream.prepare().await {
+            drop(handed_over);
+            set.backends.abandon(former_backends).await;
+            return Err(error);
         }
+        if let Some(handed_over) = handed_over {
+            handed_over.complete();
+        }
+        Ok(set)
     }
 
-    /// Sees to it that what is recorded from now on is published as this set wants it.
-    async fn take_lane(&self, former: Option<&Self>) -> Result<()> {
-        // Of another store the former stream goes on by itself; of this one only one stream may set the lane.
-        let former = former
-            .filter(|former| former.backends.store.is(&self.backends.store) && !self.has_stream_of(former));
-        if let Some(former) = former {
-            former.stream.hand_over().await;
-        }
-        let prepared = self.stream.prepare().await;
-        if let (Err(_), Some(former)) = (&prepared, former) {
-            former.stream.take_back().await;
-        }
-        prepared
+    /// Whether two sets have one store between them, and a stream each.
+    fn shares_store_only(&self, other: &Self) -> bool {
+        self.backends.store.is(&other.backends.store) && !self.has_stream_of(other)
     }
 
     fn has_stream_of(&self, other: &Self) -> bool {
@@ -165,16 +102,7 @@ impl Set {
 
     /// Lets no call in any more.
     pub(crate) fn close(&self) {
-        let Gates {
-            store,
-            events,
-            search,
-            cache,
-            limits,
-        } = &self.gates;
-        for gate in [store, events, search, cache, limits] {
-            gate.close();
-        }
+        self.gates.close();
     }
 
     /// Finishes what was accepted, delivers what waits in the outbox, and lets go of all that `next` has not taken
@@ -279,102 +207,7 @@ impl Set {
     }
 }
 
-impl Backends {
-    async fn connect(plan: &Plan, config: &Config, former: Option<&Self>) -> Result<Self> {
-        // Of this process; their counts outlive a reset.
-        let (limiter, breaker) = match former {
-            Some(former) => (Arc::clone(&former.limiter), Arc::clone(&former.breaker)),
-            None => (limiter()?, breaker()?),
-        };
-        let store = connected(&plan.store, config, former.map(|former| &former.store)).await?;
-        let rest = async {
-            let events = connected(&plan.publisher, config, former.map(|former| &former.events)).await?;
-            let search = connected(&plan.search, config, former.map(|former| &former.search)).await;
-            let search = match search {
-                Ok(search) => search,
-                Err(error) => {
-                    abandon_events(&events, former).await;
-                    return Err(error);
-                }
-            };
-            match connected(&plan.cache, config, former.map(|former| &former.cache)).await {
-                Ok(cache) => Ok((events, search, cache)),
-                Err(error) => {
-                    abandon_events(&events, former).await;
-                    abandon_search(&search, former).await;
-                    Err(error)
-                }
-            }
-        };
-        match rest.await {
-            Ok((events, search, cache)) => Ok(Self {
-                store,
-                events,
-                search,
-                cache,
-                limiter,
-                breaker,
-            }),
-            Err(error) => {
-                abandon_store(&store, former).await;
-                Err(error)
-            }
-        }
-    }
-
-    /// Lets go of what was connected for a set that is not to be.
-    async fn abandon(&self, former: Option<&Self>) {
-        abandon_events(&self.events, former).await;
-        abandon_search(&self.search, former).await;
-        if !former.is_some_and(|former| former.cache.is(&self.cache)) {
-            note(self.cache.raw.disconnect().await);
-        }
-        abandon_store(&self.store, former).await;
-    }
-}
-
-async fn abandon_store(store: &Connected<dyn InteractionStore>, former: Option<&Backends>) {
-    if !former.is_some_and(|former| former.store.is(store)) {
-        note(store.raw.disconnect().await);
-    }
-}
-
-async fn abandon_events(events: &Connected<dyn EventPublisher>, former: Option<&Backends>) {
-    if !former.is_some_and(|former| former.events.is(events)) {
-        note(events.raw.disconnect().await);
-    }
-}
-
-async fn abandon_search(search: &Connected<dyn SearchIndex>, former: Option<&Backends>) {
-    if !former.is_some_and(|former| former.search.is(search)) {
-        note(search.raw.disconnect().await);
-    }
-}
-
-/// The error that matters is the one for which a set was abandoned.
-fn note(disconnected: Result<()>) {
-    if let Err(error) = disconnected {
-        tracing::warn!(%error, "a backend of a set that was not to be did not let go");
-    }
-}
-
-async fn connected<T: ?Sized + 'static>(
-    chosen: &Chosen<T>,
-    config: &Config,
-    former: Option<&Connected<T>>,
-) -> Result<Connected<T>> {
-    let identity = chosen.identity(config);
-    if let Some(former) = former.filter(|former| identity.is_some() && former.identity == identity) {
-        return Ok(former.clone());
-    }
-    let raw = chosen.connect(config).await?;
-    // Asked again: the place of a folder that was just made may have another name now.
-    Ok(Connected {
-        identity: chosen.identity(config),
-        raw,
-    })
-}
-
+/// The stream between a set's store and its publisher: the former one, where both are the same.
 fn stream(backends: &Backends, config: &Config, former: Option<&Set>) -> Arc<EventStream> {
     let Backends { store, events, .. } = backends;
     let policy = lane_policy(&*events.raw);
@@ -385,12 +218,17 @@ fn stream(backends: &Backends, config: &Config, former: Option<&Set>) -> Arc<Eve
     }) {
         return Arc::clone(&former.stream);
     }
-    let outbox = store.raw.outbox();
+    let backend = store.raw.capabilities().backend;
+    let limit = config.calls.attempt_timeout;
+    let outbox = store.raw.outbox().map(|outbox| {
+        // The relay tries again by itself.
+        Arc::new(Timeout::new(outbox, limit).named(backend.clone())) as Arc<dyn Outbox>
+    });
     if outbox.is_none() && policy != LanePolicy::Never {
-        let backend = store.raw.capabilities().backend;
         tracing::warn!(%backend, "the store has no outbox: what it records is not published");
     }
-    EventStream::new(policy, outbox, Arc::clone(&events.raw), config.leftovers_wait)
+    let publisher = Arc::new(Trace::new(Timeout::new(Arc::clone(&events.raw), limit)));
+    EventStream::new(policy, outbox, publisher, config.leftovers_wait)
 }
 
 /// A publisher that knows its subscribers has all of them in this process.
@@ -401,75 +239,6 @@ fn lane_policy(events: &dyn EventPublisher) -> LanePolicy {
     match events.has_subscribers(&EventType::interaction_recorded()) {
         Some(_) => LanePolicy::WhileSubscribed,
         None => LanePolicy::Always,
-    }
-}
-
-fn handles(backends: &Backends, gates: &Gates, stream: &Arc<EventStream>, calls: CallPolicy) -> Handles {
-    let Backends {
-        store,
-        events,
-        search,
-        cache,
-        limiter,
-        breaker,
-    } = backends;
-    let CallPolicy {
-        attempt_timeout,
-        maintenance_timeout,
-        retry,
-    } = calls;
-    let appends = match stream.policy() {
-        LanePolicy::Never => Appends::Refused,
-        LanePolicy::Always | LanePolicy::WhileSubscribed => Appends::Accepted,
-    };
-    let store = Timeout::new(Arc::clone(&store.raw), attempt_timeout).maintenance(maintenance_timeout);
-    let events = Timeout::new(Arc::clone(&events.raw), attempt_timeout);
-    let search = Timeout::new(Arc::clone(&search.raw), attempt_timeout).maintenance(maintenance_timeout);
-    let cache = Timeout::new(Arc::clone(&cache.raw), attempt_timeout).maintenance(maintenance_timeout);
-    let store: Arc<dyn InteractionStore> = Arc::new(GatedStore::new(
-        Arc::clone(&gates.store),
-        appends,
-        Arc::new(Trace::new(Retry::new(store, retry))),
-    ));
-    let events: Arc<dyn EventPublisher> = Arc::new(GatedPublisher::new(
-        Arc::clone(&gates.events),
-        Arc::new(Trace::new(Retry::new(events, retry))),
-        Arc::clone(stream),
-    ));
-    let search: Arc<dyn SearchIndex> = Arc::new(GatedSearch::new(
-        Arc::clone(&gates.search),
-        Arc::new(Trace::new(Retry::new(search, retry))),
-    ));
-    let cache: Arc<dyn CacheStore> = Arc::new(GatedCache::new(
-        Arc::clone(&gates.cache),
-        Arc::new(Trace::new(Retry::new(cache, retry))),
-    ));
-    Handles {
-        container: Container::builder()
-            .store(store)
-            .events(events)
-            .search(search)
-            .cache(cache)
-            .build(),
-        limiter: Arc::new(GatedLimiter::new(Arc::clone(&gates.limits), Arc::clone(limiter))),
-        breaker: Arc::new(GatedBreaker::new(Arc::clone(&gates.limits), Arc::clone(breaker))),
-    }
-}
-
-impl Handles {
-    /// Whether somebody else holds one of them.
-    fn are_held(&self) -> bool {
-        let Self {
-            container,
-            limiter,
-            breaker,
-        } = self;
-        Arc::strong_count(container.store()) > 1
-            || Arc::strong_count(container.events()) > 1
-            || Arc::strong_count(container.search()) > 1
-            || Arc::strong_count(container.cache()) > 1
-            || Arc::strong_count(limiter) > 1
-            || Arc::strong_count(breaker) > 1
     }
 }
 

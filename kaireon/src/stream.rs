@@ -3,7 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -31,6 +31,16 @@ pub(crate) enum LanePolicy {
 /// The pause before a lane that could not be turned off is tried again.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
+/// The least time for the last thing that a stream does, whatever its deadline says.
+const LAST_MOMENT: Duration = Duration::from_millis(10);
+
+/// What the lane is to be.
+#[derive(Clone, Copy, Debug)]
+enum Wanted {
+    On,
+    Off,
+}
+
 /// How far a stream has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -54,23 +64,10 @@ struct Core {
     listeners: AtomicUsize,
     changed: Notify,
     phase: watch::Sender<Phase>,
-    state: tokio::sync::Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    lane: LaneState,
-    relay: Option<Arc<Relay>>,
     /// Whether another stream has taken the lane over, so that this one leaves it alone.
-    handed_over: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum LaneState {
-    #[default]
-    Unknown,
-    On,
-    Off,
+    handed_over: AtomicBool,
+    /// Whoever changes the lane holds this lock meanwhile.
+    relay: tokio::sync::Mutex<Option<Arc<Relay>>>,
 }
 
 impl EventStream {
@@ -89,7 +86,8 @@ impl EventStream {
             listeners: AtomicUsize::new(0),
             changed: Notify::new(),
             phase: watch::Sender::new(Phase::Waiting),
-            state: tokio::sync::Mutex::default(),
+            handed_over: AtomicBool::new(false),
+            relay: tokio::sync::Mutex::default(),
         };
         Arc::new(Self {
             core: Arc::new(core),
@@ -104,41 +102,27 @@ impl EventStream {
     /// Turns the lane on where it is to be on from the first record.
     pub(crate) async fn prepare(&self) -> Result<()> {
         if self.core.policy == LanePolicy::Always {
-            let mut state = self.core.state.lock().await;
-            self.core.set_lane(&mut state, LaneState::On).await?;
+            let _changing = self.core.relay.lock().await;
+            self.core.set_lane(Wanted::On).await?;
         }
         Ok(())
-    }
-
-    /// Leaves the lane to another stream.
-    pub(crate) async fn hand_over(&self) {
-        self.core.state.lock().await.handed_over = true;
-    }
-
-    /// Takes the lane back, because the other stream was not to be had.
-    pub(crate) async fn take_back(&self) {
-        let mut state = self.core.state.lock().await;
-        state.handed_over = false;
-        state.lane = LaneState::Unknown;
-        drop(state);
-        self.core.changed.notify_one();
     }
 
     /// Begins to relay, and lets subscribers in. Idempotent.
     pub(crate) async fn start(&self) -> Result<()> {
         let core = &self.core;
-        let mut state = core.state.lock().await;
+        let mut relay = core.relay.lock().await;
         if *core.phase.borrow() != Phase::Waiting {
             return Ok(());
         }
         match core.policy {
-            LanePolicy::Never => core.set_lane(&mut state, LaneState::Off).await?,
+            LanePolicy::Never => core.set_lane(Wanted::Off).await?,
             LanePolicy::Always => {
-                core.set_lane(&mut state, LaneState::On).await?;
-                core.relay(&mut state);
+                core.set_lane(Wanted::On).await?;
+                core.run_relay(&mut relay);
             }
             LanePolicy::WhileSubscribed => {
-                core.set_lane(&mut state, LaneState::Off).await?;
+                core.set_lane(Wanted::Off).await?;
                 if core.outbox.is_some() {
                     let keeper = tokio::spawn(Arc::clone(core).keep()).abort_handle();
                     if let Some(former) = self.keeper.lock().replace(keeper) {
@@ -147,7 +131,7 @@ impl EventStream {
                 }
             }
         }
-        drop(state);
+        drop(relay);
         core.phase.send_replace(Phase::Running);
         Ok(())
     }
@@ -173,19 +157,14 @@ impl EventStream {
         }
         core.listeners.fetch_add(1, Ordering::AcqRel);
         let listening = Listening(Arc::clone(core));
-        let mut state = core.state.lock().await;
-        core.set_lane(&mut state, LaneState::On).await?;
-        core.relay(&mut state);
-        drop(state);
+        let mut relay = core.relay.lock().await;
+        core.set_lane(Wanted::On).await?;
+        core.run_relay(&mut relay);
+        drop(relay);
         Ok(Subscriber::new(Counted {
             subscriber,
             _listening: listening,
         }))
-    }
-
-    /// What the relay does, where there is one.
-    pub(crate) async fn relay(&self) -> Option<Arc<Relay>> {
-        self.core.state.lock().await.relay.clone()
     }
 
     /// Delivers what waits, ends the relay, and leaves the lane off where it was on for subscribers of this
@@ -195,7 +174,7 @@ impl EventStream {
         if let Some(keeper) = self.keeper.lock().take() {
             keeper.abort();
         }
-        let relay = self.relay().await;
+        let relay = self.core.relay.lock().await.clone();
         let drained = match relay {
             Some(relay) => {
                 relay
@@ -204,13 +183,15 @@ impl EventStream {
             }
             None => Ok(()),
         };
-        let mut state = self.core.state.lock().await;
         if self.core.policy == LanePolicy::WhileSubscribed {
-            let off = self.core.set_lane(&mut state, LaneState::Off);
-            let timeout = |_| Error::new(ErrorKind::Timeout, "the publish lane was not turned off in time");
-            tokio::time::timeout_at(deadline.max(Instant::now() + Duration::from_millis(10)), off)
+            let off = async {
+                let _changing = self.core.relay.lock().await;
+                self.core.set_lane(Wanted::Off).await
+            };
+            let late = |_| Error::new(ErrorKind::Timeout, "the publish lane was not turned off in time");
+            tokio::time::timeout_at(deadline.max(Instant::now() + LAST_MOMENT), off)
                 .await
-                .map_err(timeout)
+                .map_err(late)
                 .flatten()?;
         }
         drained
@@ -218,34 +199,31 @@ impl EventStream {
 }
 
 impl Core {
-    async fn set_lane(&self, state: &mut State, wanted: LaneState) -> Result<()> {
+    /// Turns the lane on or off; under the lock.
+    async fn set_lane(&self, wanted: Wanted) -> Result<()> {
         let Some(outbox) = &self.outbox else {
             return Ok(());
         };
-        if state.lane == wanted || state.handed_over {
+        if self.handed_over.load(Ordering::Acquire) {
             return Ok(());
         }
-        state.lane = LaneState::Unknown;
         // The other lanes are a migration's and an export's, not ours to change.
-        let lanes = outbox.lanes().await?;
-        let on = wanted == LaneState::On;
-        if lanes.contains(Lane::Publish) != on {
-            let lanes = if on {
-                lanes.with(Lane::Publish)
-            } else {
-                lanes.without(Lane::Publish)
-            };
+        let present = outbox.lanes().await?;
+        let lanes = match wanted {
+            Wanted::On => present.with(Lane::Publish),
+            Wanted::Off => present.without(Lane::Publish),
+        };
+        if lanes != present {
             outbox.set_lanes(lanes).await?;
         }
-        state.lane = wanted;
         Ok(())
     }
 
-    fn relay(&self, state: &mut State) {
-        if let (Some(outbox), None) = (&self.outbox, &state.relay) {
+    fn run_relay(&self, relay: &mut Option<Arc<Relay>>) {
+        if let (Some(outbox), None) = (&self.outbox, &relay) {
             let sink = PublishSink::new(Arc::clone(&self.publisher));
-            let relay = Relay::spawn(Arc::clone(outbox), sink, RelayConfig::new(Lane::Publish));
-            state.relay = Some(Arc::new(relay));
+            let config = RelayConfig::new(Lane::Publish);
+            *relay = Some(Arc::new(Relay::spawn(Arc::clone(outbox), sink, config)));
         }
     }
 
@@ -259,17 +237,17 @@ impl Core {
                 () = self.changed.notified() => {}
                 () = &mut leftovers, if !expired => {
                     expired = true;
-                    self.relay(&mut *self.state.lock().await);
+                    self.run_relay(&mut *self.relay.lock().await);
                 }
             }
-            let mut state = self.state.lock().await;
+            let changing = self.relay.lock().await;
             // Counted under the lock: who comes later waits for it and turns the lane on again.
             if self.listeners.load(Ordering::Acquire) > 0 {
                 continue;
             }
-            if let Err(error) = self.set_lane(&mut state, LaneState::Off).await {
+            if let Err(error) = self.set_lane(Wanted::Off).await {
                 tracing::warn!(%error, "the publish lane could not be turned off, will try again");
-                drop(state);
+                drop(changing);
                 tokio::time::sleep(RETRY_PAUSE).await;
                 self.changed.notify_one();
             }
@@ -292,6 +270,32 @@ impl fmt::Debug for EventStream {
             .field("phase", &*self.core.phase.borrow())
             .field("listeners", &self.core.listeners)
             .finish_non_exhaustive()
+    }
+}
+
+/// While this lives, a stream leaves its lane to another one of the same outbox.
+pub(crate) struct HandedOver<'a>(&'a EventStream);
+
+impl<'a> HandedOver<'a> {
+    /// Returns when the stream has ended what it was changing.
+    pub(crate) async fn begin(stream: &'a EventStream) -> Self {
+        stream.core.handed_over.store(true, Ordering::Release);
+        let handed_over = Self(stream);
+        drop(stream.core.relay.lock().await);
+        handed_over
+    }
+
+    /// Leaves it for good.
+    pub(crate) fn complete(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for HandedOver<'_> {
+    /// The other stream was not to be had.
+    fn drop(&mut self) {
+        self.0.core.handed_over.store(false, Ordering::Release);
+        self.0.core.changed.notify_one();
     }
 }
 
