@@ -69,6 +69,18 @@ impl Workload {
             day_ms,
         }
     }
+
+    /// The numbers of the customers that the next so many events have.
+    ///
+    /// # Panics
+    /// Where an event's customer is not one of the workload's.
+    pub fn customers(&mut self, events: u64) -> Vec<u64> {
+        let events = self.by_ref().take(usize::try_from(events).unwrap_or(usize::MAX));
+        let number = |event: Interaction| event.customer.as_str().trim_start_matches("customer-").parse();
+        events
+            .map(|event| number(event).expect("the workload numbers its customers"))
+            .collect()
+    }
 }
 
 impl Iterator for Workload {

@@ -1,5 +1,6 @@
 //! Our side: the embedded store, through the contract.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,8 +8,8 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use kaireon_benches::workload::{Draw, Workload};
 use kaireon_core::outbox::{Lane, LaneSet};
-use kaireon_core::store::{RecordBatch, SummaryQuery};
-use kaireon_core::{CustomerId, Interaction, InteractionStore, TenantId};
+use kaireon_core::store::{DimensionFilter, RecordBatch, SummaryQuery};
+use kaireon_core::{CustomerId, Dimension, Interaction, InteractionStore, TenantId};
 use kaireon_store_embedded::{EmbeddedConfig, EmbeddedStore};
 
 /// How many events one batch has.
@@ -113,4 +114,25 @@ pub(crate) async fn customer_with(store: &Arc<dyn InteractionStore>, name: &str,
         .expect("the disk can be read");
     assert_eq!(found.len(), 12, "three dimensions by four periods");
     query
+}
+
+/// For each customer among the first events of the preload, a query for the offer, creative and channel of one
+/// of them: three dimensions by four periods.
+pub(crate) fn known_queries(events: u64) -> HashMap<u64, SummaryQuery> {
+    let events = Workload::new(Draw::Uniform, 1).take(usize::try_from(events).unwrap_or(usize::MAX));
+    let query = |event: Interaction| {
+        let number = event
+            .customer
+            .as_str()
+            .trim_start_matches("customer-")
+            .parse()
+            .expect("a number");
+        let mut query = SummaryQuery::new(event.tenant.clone(), event.customer.clone());
+        for dimension in Dimension::ALL {
+            let value = Some(dimension.of(&event).to_owned());
+            query.dimensions.push(DimensionFilter { dimension, value });
+        }
+        (number, query)
+    };
+    events.map(query).collect()
 }
