@@ -163,7 +163,7 @@ mod tests {
             ("Smørrebrød", "smorrebrod"),
             ("ﬁne", "fine"),
             ("ＦＵＬＬ", "full"),
-            ("℡", "tel"),
+            ("𝐓𝐄𝐋", "tel"),
         ] {
             assert_eq!(forms(written), [folded], "{written}");
         }

@@ -309,3 +309,92 @@ impl DocumentBuilder {
         Document::new(self.fields?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::from_millis;
+
+    fn document() -> DocumentBuilder {
+        Document::builder(&TenantId::new("t").unwrap(), "offer", "1")
+    }
+
+    fn refused(builder: DocumentBuilder) -> String {
+        let error = builder.build().unwrap_err();
+        error.field().unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn what_is_out_of_bounds_is_named() {
+        let tenant = TenantId::new("t").unwrap();
+        for (wrong, field) in [
+            (Document::builder(&tenant, "", "1"), "entity_kind"),
+            (Document::builder(&tenant, "offer", "a\nb"), "document_id"),
+            (document().title("x".repeat(MAX_TITLE_BYTES + 1)), "title"),
+            (document().title("a\0b"), "title"),
+            (document().body("x".repeat(MAX_BODY_BYTES + 1)), "body"),
+            (document().body("\0"), "body"),
+            (document().keyword("brand", ""), "keyword"),
+            (document().keyword("brand", "x".repeat(257)), "keyword"),
+            (document().keyword("1st", "x"), "field_name"),
+            (document().number("a.b", Value::default()), "field_name"),
+            (document().date("", DateTime::UNIX_EPOCH), "field_name"),
+            (document().number("x".repeat(65), Value::default()), "field_name"),
+            (document().version(MAX_VERSION + 1), "version"),
+            (document().date("begins", DateTime::<Utc>::MAX_UTC), "dates"),
+            (
+                document().date("begins", from_millis(-62_135_596_800_001).unwrap()),
+                "dates",
+            ),
+        ] {
+            assert_eq!(refused(wrong), field);
+        }
+        let many = |count: usize| (0..count).fold(document(), |built, n| built.keyword("x", n.to_string()));
+        assert!(many(MAX_KEYWORDS).build().is_ok());
+        assert_eq!(refused(many(MAX_KEYWORDS + 1)), "keywords");
+        let wide = |count: usize| {
+            (0..count).fold(document(), |built, n| {
+                built.number(format!("x{n}"), Value::default())
+            })
+        };
+        assert!(wide(MAX_FIELDS).keyword("none", "x").build().is_err());
+        assert!(wide(MAX_FIELDS).build().is_ok());
+    }
+
+    #[test]
+    fn the_first_thing_wrong_is_reported() {
+        assert_eq!(refused(document().keyword("", "x").title("\0")), "field_name");
+    }
+
+    #[test]
+    fn fields_without_values_are_left_out_and_times_are_cut() {
+        let built = document()
+            .date("begins", DateTime::from_timestamp_nanos(1_999_999))
+            .build()
+            .unwrap();
+        let edited = built.edited(|fields| {
+            fields
+                .keywords
+                .insert(FieldName::new("empty").unwrap(), BTreeSet::new());
+        });
+        assert!(edited.unwrap().keywords.is_empty());
+        assert_eq!(
+            built.dates.values().next().unwrap().timestamp_subsec_nanos(),
+            1_000_000
+        );
+    }
+
+    #[test]
+    fn debug_shows_no_text_and_no_value() {
+        let built = Document::builder(&TenantId::new("t").unwrap(), "offer", "pii-id");
+        let built = built
+            .title("pii-title")
+            .body("pii-body")
+            .keyword("owner", "pii-value");
+        let built = built
+            .customer(CustomerId::new("pii-anna").unwrap())
+            .build()
+            .unwrap();
+        assert!(!format!("{built:?}").contains("pii"));
+    }
+}

@@ -7,7 +7,10 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Document, DocumentId, EntityKind, Filter, Keyword, SearchQuery, Sort, SortField, SortOrder};
+use super::{
+    Document, DocumentId, EntityKind, Filter, Fuzziness, Keyword, SearchQuery, Sort, SortField, SortOrder,
+    TextMode,
+};
 use crate::time::{self, Timestamp};
 use crate::wire::{self, Reader};
 use crate::{Error, Result, Value};
@@ -243,16 +246,27 @@ fn fingerprint(query: &SearchQuery) -> u64 {
     wire::put_text(&mut bytes, tenant.as_str());
     if let Some(text) = text {
         wire::put_text(&mut bytes, text.text());
-        wire::put_text(&mut bytes, &format!("{:?} {:?}", text.mode(), text.fuzziness()));
+        bytes.push(match text.mode() {
+            TextMode::AllWords => 1,
+            TextMode::AnyWord => 2,
+            TextMode::Phrase => 3,
+            TextMode::Prefix => 4,
+        });
+        bytes.push(match text.fuzziness() {
+            Fuzziness::Exact => 1,
+            Fuzziness::OneTypo => 2,
+        });
     }
+    bytes.push(0);
     wire::put_varint(&mut bytes, kinds.len() as u64);
     for kind in kinds {
         wire::put_text(&mut bytes, kind.as_str());
     }
+    wire::put_varint(&mut bytes, filters.len() as u64);
     for filter in filters {
         put_filter(&mut bytes, filter);
     }
-    wire::put_text(&mut bytes, &format!("{sort:?}"));
+    put_sort(&mut bytes, sort);
     let mut first = [0; 8];
     first.copy_from_slice(&blake3::hash(&bytes).as_bytes()[..8]);
     u64::from_be_bytes(first)
@@ -260,16 +274,54 @@ fn fingerprint(query: &SearchQuery) -> u64 {
 
 fn put_filter(bytes: &mut Vec<u8>, filter: &Filter) {
     match filter {
-        // `Debug` would do, but that of a keyword is redacted.
         Filter::Keyword { field, any_of } => {
+            bytes.push(1);
             wire::put_text(bytes, field.as_str());
             wire::put_varint(bytes, any_of.len() as u64);
             for value in any_of {
                 wire::put_text(bytes, value.as_str());
             }
         }
-        Filter::Number { .. } | Filter::Date { .. } => wire::put_text(bytes, &format!("{filter:?}")),
+        Filter::Number { field, range } => {
+            bytes.push(2);
+            wire::put_text(bytes, field.as_str());
+            put_span(
+                bytes,
+                range.from.map(Value::micros),
+                range.until.map(Value::micros),
+            );
+        }
+        Filter::Date { field, range } => {
+            bytes.push(3);
+            wire::put_text(bytes, field.as_str());
+            let millis = |time: Timestamp| time.timestamp_millis();
+            put_span(bytes, range.from.map(millis), range.until.map(millis));
+        }
     }
+}
+
+fn put_span(bytes: &mut Vec<u8>, from: Option<i64>, until: Option<i64>) {
+    for bound in [from, until] {
+        bytes.push(u8::from(bound.is_some()));
+        wire::put_signed(bytes, bound.unwrap_or_default());
+    }
+}
+
+fn put_sort(bytes: &mut Vec<u8>, sort: &Sort) {
+    let Sort::Field { field, order } = sort else {
+        return bytes.push(0);
+    };
+    bytes.push(match order {
+        SortOrder::Ascending => 1,
+        SortOrder::Descending => 2,
+    });
+    let (kind, name) = match field {
+        SortField::Keyword(name) => (1, name),
+        SortField::Number(name) => (2, name),
+        SortField::Date(name) => (3, name),
+    };
+    bytes.push(kind);
+    wire::put_text(bytes, name.as_str());
 }
 
 impl FromStr for SearchCursor {

@@ -260,3 +260,31 @@ impl SearchQuery {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_typed_is_bounded_and_nothing_else() {
+        let new = |text: String| TextQuery::new(text, TextMode::AllWords);
+        assert!(new("x".repeat(MAX_TEXT_BYTES)).is_ok());
+        for wrong in [
+            "x".repeat(MAX_TEXT_BYTES + 1),
+            "é".repeat(MAX_TEXT_BYTES / 2 + 1),
+            "shoe\0".into(),
+        ] {
+            assert_eq!(new(wrong).unwrap_err().field(), Some("text"));
+        }
+        for fine in ["", "\"", "\u{1}", "\u{202e}", "a\nb"] {
+            assert!(new(fine.into()).is_ok());
+        }
+    }
+
+    #[test]
+    fn debug_shows_nothing_that_was_typed() {
+        let query = SearchQuery::new(TenantId::new("t").unwrap());
+        let text = TextQuery::new("anna", TextMode::Phrase).unwrap();
+        assert!(!format!("{:?}", query.with_text(text)).contains("anna"));
+    }
+}

@@ -1,5 +1,7 @@
 //! The search suite on the in-memory reference, and against the indexes that break a rule.
 
+mod minimal;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use kaireon_core::SearchIndex;
 use kaireon_core::memory::MemorySearch;
+use kaireon_core::wrap::{ConcurrencyLimit, Retry, RetryPolicy, Timeout, Trace};
+use kaireon_testkit::Wrapped;
 use kaireon_testkit::search::broken::{Fixture, Flaw};
 use kaireon_testkit::search::{CASES, SearchFixture};
 use kaireon_testkit::suite;
@@ -26,6 +30,20 @@ fn in_memory() -> InMemory {
 
 mod memory {
     kaireon_testkit::search_suite!(super::in_memory());
+}
+
+mod wrapped {
+    kaireon_testkit::search_suite!(super::Wrapped(super::in_memory(), super::wrap));
+}
+
+mod least {
+    kaireon_testkit::search_suite!(super::Wrapped(super::in_memory(), super::minimal::minimal));
+}
+
+/// Every wrapper, in the order in which hosts use them.
+fn wrap(index: Arc<dyn SearchIndex>) -> Arc<dyn SearchIndex> {
+    let attempt = Timeout::new(ConcurrencyLimit::new(index, 8), Duration::from_secs(30));
+    Arc::new(Trace::new(Retry::new(attempt, RetryPolicy::default())))
 }
 
 /// The names of the cases that fail on an index.
@@ -68,4 +86,19 @@ fn every_broken_index_is_caught_by_the_cases_of_its_rule_and_no_others() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn an_index_that_does_what_it_declares_away_is_caught() {
+    let failed = CASES.iter().filter(|case| {
+        let ended = suite::block_on(async {
+            let fixture = Wrapped(in_memory(), minimal::modest);
+            suite::attempt(case, &fixture, Duration::from_secs(60)).await
+        });
+        ended.is_err()
+    });
+    let groups: BTreeSet<_> = failed.map(|case| case.group).collect();
+    for group in ["facets", "highlights", "fuzzy", "erasure", "rebuilds"] {
+        assert!(groups.contains(group), "{group} was declared away and works");
+    }
 }
