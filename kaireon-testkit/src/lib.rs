@@ -4,6 +4,7 @@ pub mod breaker;
 pub mod broken;
 pub mod cache;
 mod captor;
+pub mod crash;
 mod family;
 pub mod fault;
 mod fixture;
