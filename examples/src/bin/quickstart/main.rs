@@ -79,10 +79,10 @@ async fn run(args: &Args) -> Result<(), Failure> {
     show(HEADER)?;
 
     let infra = open(data_dir).await?;
+    let startup = infra.startup();
+    let (data, backend, stream) = (data_dir.display(), startup.store.backend, startup.events.backend);
     show(format_args!(
-        "\nData directory {}: {}",
-        data_dir.display(),
-        infra.startup()
+        "  Data directory: {data} (store {backend}, events {stream})"
     ))?;
     let store = infra.store();
     let before = Ledger::read(&*store, &tenant).await?.counts();
@@ -132,7 +132,10 @@ async fn open(data_dir: &Path) -> kaireon::core::Result<Infra> {
 
 /// Delivers what waits in the outbox, ends the subscriptions, and lets go of the directory.
 async fn close(infra: &Infra) -> Result<(), Failure> {
+    let waiting = ProgressBar::new_spinner().with_message("delivering what waits in the outbox");
+    waiting.enable_steady_tick(Duration::from_millis(100));
     let report = infra.shutdown(DEADLINE).await;
+    waiting.finish_and_clear();
     if report.is_clean() {
         Ok(())
     } else {

@@ -35,14 +35,15 @@ impl fmt::Display for Table {
         }
         writeln!(f, "{}", self.title)?;
         for row in &self.rows {
+            let mut line = String::new();
             for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
-                if column == 0 {
-                    write!(f, "  {cell:<width$}")?;
+                line += &if column == 0 {
+                    format!("  {cell:<width$}")
                 } else {
-                    write!(f, "  {cell:>width$}")?;
-                }
+                    format!("  {cell:>width$}")
+                };
             }
-            writeln!(f)?;
+            writeln!(f, "{}", line.trim_end())?;
         }
         Ok(())
     }
@@ -53,7 +54,7 @@ pub(crate) fn count(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::with_capacity(digits.len() * 2);
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

@@ -62,3 +62,44 @@ fn row(name: &str, credits: &[Credits], of: impl Fn(&Credits) -> Credit) -> Vec<
     });
     [name.to_owned()].into_iter().chain(cells).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use kaireon::core::Interaction;
+
+    use super::*;
+
+    #[test]
+    fn every_click_is_credited_once_by_each_model() {
+        let at = |minute: u32, campaign: &str, what| {
+            let time = format!("2026-04-30T12:{minute:02}:00Z").parse().unwrap();
+            let interaction = Interaction::builder("shop", "anna")
+                .offer("o")
+                .creative("k")
+                .channel("web");
+            let interaction = interaction
+                .campaign(campaign)
+                .timestamp(time)
+                .interaction_type(what);
+            interaction.build().unwrap()
+        };
+        let ledger = Ledger {
+            decisions: Vec::new(),
+            interactions: vec![
+                at(0, "men", InteractionType::Click),
+                at(1, "men", InteractionType::Impression),
+                at(2, "women", InteractionType::Impression),
+                at(3, "women", InteractionType::Click),
+            ],
+        };
+        let text = attribution(&ledger).to_string();
+        let rows: Vec<Vec<&str>> = text
+            .lines()
+            .map(|line| line.split_whitespace().collect())
+            .collect();
+        assert_eq!(rows[2], ["men", "0.0", "1.0", "0.5", "0.5", "0.5"]);
+        assert_eq!(rows[3], ["women", "1.0", "0.0", "0.5", "0.5", "0.5"]);
+        assert_eq!(rows[4], ["(no", "impression)", "1.0", "1.0", "1.0", "1.0", "1.0"]);
+        assert_eq!(rows[5], ["all", "clicks", "2.0", "2.0", "2.0", "2.0", "2.0"]);
+    }
+}
