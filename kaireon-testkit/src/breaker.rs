@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a case is a test: its panic is the report")]
 
+pub mod broken;
 mod fixture;
 pub mod probes;
 pub mod states;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a case is a test: its panic is the report")]
 
+pub mod broken;
 pub mod fairness;
 mod fixture;
 pub mod windows;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a case is a test: its panic is the report")]
 
 pub mod bounds;
+pub mod broken;
 pub mod delivery;
 mod fixture;
 pub mod groups;
