@@ -1,5 +1,7 @@
 //! The suites of the contracts, on the in-memory reference.
 
+mod wrapped;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
