@@ -323,3 +323,41 @@ impl Stream for Counted {
         Pin::new(&mut self.subscriber).poll_next(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kaireon_core::memory::{MemoryPublisher, MemoryStore};
+    use kaireon_core::publisher::Subscription;
+    use kaireon_core::{EventType, InteractionStore};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_lane_that_was_handed_over_in_vain_is_looked_after_again() {
+        let outbox = MemoryStore::new().outbox().unwrap();
+        let publisher: Arc<dyn EventPublisher> = Arc::new(MemoryPublisher::new());
+        let stream = EventStream::new(
+            LanePolicy::WhileSubscribed,
+            Some(Arc::clone(&outbox)),
+            Arc::clone(&publisher),
+            Duration::from_secs(60),
+        );
+        stream.start().await.unwrap();
+        let topic = Subscription::to([EventType::interaction_recorded()]);
+        let subscriber = stream
+            .listen(publisher.subscribe(topic).await.unwrap())
+            .await
+            .unwrap();
+        let is_on = async || outbox.lanes().await.unwrap().contains(Lane::Publish);
+        assert!(is_on().await);
+
+        let handed_over = HandedOver::begin(&stream).await;
+        drop(subscriber);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(is_on().await, "it is the other stream's");
+        drop(handed_over);
+        while is_on().await {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+}

@@ -1,11 +1,15 @@
 //! Erasing a customer from every place.
 
-use kaireon::Part;
+use bytes::Bytes;
+use kaireon::core::cache::{CacheCapabilities, Flights};
 use kaireon::core::cache::{CacheKey, SetOptions};
+use kaireon::core::search::{Document, IndexBatch};
 use kaireon::core::store::{Erasure, ErasureId, HistoryQuery};
+use kaireon::core::{CacheStore, Result};
 use kaireon::core::{CustomerId, TenantId};
+use kaireon::{Infra, Part};
 
-use crate::support::{in_memory, shown};
+use crate::support::{config, in_memory, shown};
 
 #[tokio::test]
 async fn one_receipt_counts_every_place() {
@@ -25,6 +29,16 @@ async fn one_receipt_counts_every_place() {
         .set(&others, "y".into(), SetOptions::default())
         .await
         .unwrap();
+
+    let document = Document::builder(&tenant, "note", "n1")
+        .title("Anna likes wool")
+        .customer(customer.clone());
+    let indexed = infra
+        .search()
+        .index(IndexBatch::live([document.build().unwrap()]))
+        .await
+        .unwrap();
+    indexed.into_values().unwrap();
 
     let request = Erasure {
         tenant: tenant.clone(),
@@ -52,4 +66,58 @@ async fn one_receipt_counts_every_place() {
     assert_eq!(again.receipt.generation, erased.receipt.generation);
     assert_eq!(again.receipt.deleted["history"], 1);
     assert_eq!(again.receipt.deleted["cache"], 0);
+}
+
+/// A cache that can do only what it must.
+#[derive(Debug, Default)]
+struct Forgetful(Flights);
+
+#[async_trait::async_trait]
+impl CacheStore for Forgetful {
+    fn capabilities(&self) -> CacheCapabilities {
+        CacheCapabilities::minimal("forgetful", 1_024)
+    }
+
+    async fn get(&self, _: &CacheKey) -> Result<Option<Bytes>> {
+        Ok(None)
+    }
+
+    async fn set(&self, _: &CacheKey, _: Bytes, _: SetOptions) -> Result<bool> {
+        Ok(true)
+    }
+
+    async fn del(&self, _: &CacheKey) -> Result<bool> {
+        Ok(false)
+    }
+
+    async fn disconnect(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn flights(&self) -> &Flights {
+        &self.0
+    }
+}
+
+#[tokio::test]
+async fn a_part_that_cannot_erase_is_named_and_the_others_are_erased() {
+    let infra = Infra::builder()
+        .config(config(&[
+            ("INTERACTION_STORE", "memory"),
+            ("CACHE_STORE", "forgetful"),
+        ]))
+        .register_cache("forgetful", |_| async { Ok(Forgetful::default()) })
+        .build()
+        .await
+        .unwrap();
+    infra.store().record_event(shown("anna", "k")).await.unwrap();
+    let request = Erasure {
+        tenant: TenantId::new("acme").unwrap(),
+        customer: CustomerId::new("anna").unwrap(),
+        id: ErasureId::fresh(),
+    };
+    let erased = infra.erase_customer(request).await.unwrap();
+    assert_eq!(erased.unsupported, [Part::Cache]);
+    assert_eq!(erased.receipt.deleted["history"], 1);
+    assert!(!erased.receipt.deleted.contains_key("cache"));
 }

@@ -1,13 +1,13 @@
 //! From a record to a subscriber, and when the outbox is written at all.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kaireon::core::ErrorKind;
 use kaireon::core::event::{Event, EventType};
 use kaireon::core::memory::MemoryStore;
 use kaireon::core::outbox::{HostEvent, Lane};
-use kaireon::core::publisher::Subscription;
-use kaireon::core::{InteractionStore, TenantId};
+use kaireon::core::publisher::{PublisherCapabilities, Subscriber, Subscription};
+use kaireon::core::{Error, ErrorKind, EventPublisher, InteractionStore, Result, TenantId};
 use kaireon::{Infra, Part, Status};
 
 use crate::support::{LONG, config, in_memory, next_event, recorded_topic, shown, until};
@@ -199,4 +199,56 @@ async fn a_hosts_own_event_goes_through_the_outbox() {
     };
     infra.store().outbox().unwrap().append(vec![host]).await.unwrap();
     assert_eq!(next_event(&mut events).await.payload::<u32>().unwrap(), 7);
+}
+
+/// A stream whose subscribers are elsewhere.
+#[derive(Clone, Debug, Default)]
+struct Broker(Arc<Mutex<Vec<Event>>>);
+
+#[async_trait::async_trait]
+impl EventPublisher for Broker {
+    fn capabilities(&self) -> PublisherCapabilities {
+        PublisherCapabilities::minimal("broker")
+    }
+
+    async fn publish(&self, event: Event) -> Result<()> {
+        self.0.lock().unwrap().push(event);
+        Ok(())
+    }
+
+    async fn subscribe(&self, _: Subscription) -> Result<Subscriber> {
+        Err(Error::unsupported("broker", "subscribe"))
+    }
+
+    async fn disconnect(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_stream_whose_subscribers_are_elsewhere_gets_everything_from_the_first_record_on() {
+    let broker = Broker::default();
+    let start = |vars: &[(&str, &str)]| {
+        let broker = broker.clone();
+        let builder = Infra::builder().config(config(vars));
+        builder.register_publisher("broker", move |_| {
+            let broker = broker.clone();
+            async move { Ok(broker) }
+        })
+    };
+    let vars = [("INTERACTION_STORE", "memory"), ("EVENT_PUBLISHER", "broker")];
+    let infra = start(&vars).build().await.unwrap();
+    assert!(lane_is_on(&infra).await);
+    infra.store().record_event(shown("c", "k1")).await.unwrap();
+    until("it is published", async || broker.0.lock().unwrap().len() == 1).await;
+
+    // From an in-process stream without subscribers to the broker, on one store.
+    let infra = start(&vars[..1]).build().await.unwrap();
+    assert!(!lane_is_on(&infra).await);
+    let mut new = config(&vars);
+    new.handover.grace = Duration::ZERO;
+    assert!(infra.reset(new).await.unwrap().is_clean());
+    infra.store().record_event(shown("c", "k2")).await.unwrap();
+    until("it is published", async || broker.0.lock().unwrap().len() == 2).await;
+    assert!(infra.shutdown(LONG).await.is_clean());
 }

@@ -5,18 +5,22 @@ use kaireon::logging::{LogConfig, LogFormat, subscriber};
 use crate::support::{Capture, LONG, config, shown};
 
 /// Runs on one thread, so that the subscriber of this thread sees everything.
-fn logged(filter: &str, run: impl AsyncFnOnce()) -> Vec<serde_json::Value> {
+///
+/// Runs once before without it: a call site that another test's thread meets for the first time while a
+/// subscriber is made may never learn of that one, but those that are known already do.
+fn logged(filter: &str, run: impl AsyncFn()) -> Vec<serde_json::Value> {
     let capture = Capture::default();
     let writer = capture.clone();
     let config = LogConfig {
         filter: filter.to_owned(),
         format: LogFormat::Json,
     };
-    let subscriber = subscriber(&config, move || writer.clone()).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
+    runtime.block_on(run());
+    let subscriber = subscriber(&config, move || writer.clone()).unwrap();
     tracing::subscriber::with_default(subscriber, || runtime.block_on(run()));
     capture
         .text()
