@@ -1,8 +1,39 @@
 //! What is logged at the start, and what never is.
 
+use std::fmt;
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
 use kaireon::logging::{LogConfig, LogFormat, subscriber};
 
-use crate::support::{Capture, LONG, config, shown};
+use crate::support::{LONG, config, shown};
+
+/// A writer whose text can be read.
+#[derive(Clone, Default)]
+struct Capture(Arc<Mutex<Vec<u8>>>);
+
+impl Capture {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Capture {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Capture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Capture")
+    }
+}
 
 /// Runs on one thread, so that the subscriber of this thread sees everything.
 ///
