@@ -88,22 +88,29 @@ impl IntoResponse for Failure {
     }
 }
 
+/// No offer more than three times a day, nor again within the hour of any contact with it.
+fn contact_policy() -> ContactPolicy {
+    ContactPolicy::default()
+        .with_cap(Scope::Offer, PeriodType::Daily, 3)
+        .with_cooldown(Scope::Offer, Duration::from_secs(3_600))
+}
+
 async fn recommend(
     State(infra): State<Infra>,
     Json(request): Json<Recommend>,
 ) -> Result<Json<Recommended>, Failure> {
     // A handle per request: a reset may put another store in place between two of them.
     let store = infra.store();
-    let (tenant, id) = (
-        TenantId::new(request.tenant)?,
-        RecommendationId::new(request.request)?,
-    );
+    let (tenant, customer) = (TenantId::new(request.tenant)?, CustomerId::new(request.customer)?);
+    let id = RecommendationId::new(request.request)?;
     if let Some(made) = store.decision(&tenant, &id).await? {
+        if made.customer != customer {
+            return Err(Error::conflict("the request was made for another customer").into());
+        }
         return Ok(Json(answer(&made)));
     }
-    let customer = CustomerId::new(request.customer)?;
-    let policy = ContactPolicy::default().with_cap(Scope::Offer, PeriodType::Daily, 3);
-    let mut offers = Vec::new();
+    let (policy, now) = (contact_policy(), SystemClock.now());
+    let mut admitted = Vec::new();
     for name in CATALOGUE {
         let candidate = Candidate {
             tenant: tenant.clone(),
@@ -112,27 +119,19 @@ async fn recommend(
             creative: CreativeId::new("banner")?,
             channel: ChannelId::new("web")?,
         };
-        if policy
-            .check(&*store, &candidate, SystemClock.now())
-            .await?
-            .is_admitted()
-        {
-            let rank = u32::try_from(offers.len() + 1).unwrap_or(u32::MAX);
-            offers.push(RankedOffer::new(
-                rank,
-                candidate.offer,
-                candidate.creative,
-                candidate.channel,
-            ));
+        if policy.check(&*store, &candidate, now).await?.is_admitted() {
+            admitted.push(candidate);
         }
     }
+    let ranked = |(rank, of): (u32, Candidate)| RankedOffer::new(rank, of.offer, of.creative, of.channel);
+    let offers = (1..).zip(admitted).map(ranked).collect();
     let fields = DecisionFields {
         id,
         tenant,
         customer,
         flow: DecisionFlowKey::new("best-first")?,
         offers,
-        timestamp: SystemClock.now(),
+        timestamp: now,
         attributes: Attributes::default(),
     };
     let decision = Decision::new(fields, &SystemClock)?;
@@ -236,41 +235,62 @@ async fn main() -> Result<(), BoxError> {
 
 /// Calls the service as a client would.
 async fn check(address: SocketAddr) -> Result<(), BoxError> {
-    let recommend = r#"{"tenant":"acme","customer":"customer-7","request":"r-1"}"#;
-    let respond = r#"{"tenant":"acme","recommendation":"r-1","rank":1,"outcome":"click"}"#;
-    let wrong = r#"{"tenant":"acme","recommendation":"r-1","rank":9,"outcome":"click"}"#;
-    let unknown = r#"{"tenant":"acme","recommendation":"r-9","rank":1,"outcome":"click"}"#;
+    let recommend =
+        |request: &str| format!(r#"{{"tenant":"acme","customer":"customer-7","request":"{request}"}}"#);
+    let answer = |request: &str, rank: u32, outcome: &str| {
+        format!(r#"{{"tenant":"acme","recommendation":"{request}","rank":{rank},"outcome":"{outcome}"}}"#)
+    };
+    let all = r#""offers":["winter-shoes","rain-coat","wool-hat"]"#;
+    let stranger = r#"{"tenant":"acme","customer":"customer-8","request":"r-1"}"#.to_owned();
+    let nameless = r#"{"tenant":"","customer":"customer-7","request":"r-1"}"#.to_owned();
     for (method, path, body, status, part) in [
-        ("GET", "/health/live", "", "200", ""),
-        ("GET", "/health/ready", "", "200", r#""ready":true"#),
+        ("GET", "/health/live", String::new(), 200, ""),
+        ("GET", "/health/ready", String::new(), 200, r#""ready":true"#),
+        ("POST", "/recommend", recommend("r-1"), 200, all),
+        // A retry gets what the first try was answered.
+        ("POST", "/recommend", recommend("r-1"), 200, all),
+        ("POST", "/recommend", stranger, 409, "another customer"),
+        ("POST", "/recommend", nameless, 400, "tenant_id"),
         (
             "POST",
-            "/recommend",
-            recommend,
-            "200",
-            r#""offers":["winter-shoes","rain-coat","wool-hat"]"#,
+            "/respond",
+            answer("r-1", 1, "impression"),
+            200,
+            r#""new":true"#,
         ),
         (
             "POST",
-            "/recommend",
-            recommend,
-            "200",
-            r#""recommendation":"r-1""#,
+            "/respond",
+            answer("r-1", 1, "click"),
+            200,
+            r#""new":true"#,
         ),
-        ("POST", "/respond", respond, "200", r#""new":true"#),
-        ("POST", "/respond", respond, "200", r#""new":false"#),
-        ("POST", "/respond", wrong, "400", "rank"),
-        ("POST", "/respond", unknown, "404", "recommendation_id"),
+        (
+            "POST",
+            "/respond",
+            answer("r-1", 1, "click"),
+            200,
+            r#""new":false"#,
+        ),
+        ("POST", "/respond", answer("r-1", 9, "click"), 400, "rank"),
+        (
+            "POST",
+            "/respond",
+            answer("r-9", 1, "click"),
+            404,
+            "recommendation_id",
+        ),
+        // The shoes were just seen, and rest for an hour.
         (
             "POST",
             "/recommend",
-            r#"{"tenant":"","customer":"c","request":"r"}"#,
-            "400",
-            "tenant_id",
+            recommend("r-2"),
+            200,
+            r#""offers":["rain-coat","wool-hat"]"#,
         ),
     ] {
-        let answer = call(address, method, path, body).await?;
-        let good = answer.starts_with(&format!("HTTP/1.1 {status}")) && answer.contains(part);
+        let answer = call(address, method, path, &body).await?;
+        let good = answer.starts_with(&format!("HTTP/1.1 {status} ")) && answer.contains(part);
         if !good {
             return Err(format!("{method} {path} {body} was answered by:\n{answer}").into());
         }

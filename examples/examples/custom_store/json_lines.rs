@@ -16,12 +16,14 @@ use kaireon::core::{InteractionStore, Period, Result, Summary, TenantId};
 /// Its name, as a value of `INTERACTION_STORE`.
 pub(crate) const NAME: &str = "json-lines";
 
+type Group = (Dimension, String, Period);
+
 #[derive(Debug)]
 struct Journal {
     /// None once it was disconnected or a write failed: what it holds then is known when it is opened anew.
     file: Option<File>,
     firsts: HashMap<(TenantId, IdempotencyKey), Interaction>,
-    stats: HashMap<(TenantId, CustomerId), BTreeMap<(Dimension, String, Period), Stats>>,
+    stats: HashMap<(TenantId, CustomerId), BTreeMap<Group, Stats>>,
 }
 
 impl Journal {
@@ -137,6 +139,6 @@ impl InteractionStore for JsonLines {
     }
 
     async fn disconnect(&self) -> Result<()> {
-        self.with(|journal| Ok(journal.file = None)).await
+        self.with(|journal| Ok(drop(journal.file.take()))).await
     }
 }
