@@ -10,11 +10,14 @@ pub mod handles;
 pub mod history;
 pub mod idempotency;
 pub mod origins;
+pub mod periods;
 pub mod privacy;
 pub mod purge;
+pub mod restarts;
 pub mod scan;
 pub mod summaries;
 pub mod tenants;
+pub mod tombstones;
 
 use crate::StoreFixture;
 use crate::suite::Case;
@@ -54,22 +57,24 @@ macro_rules! __store_cases {
                 custom_types_count_by_their_classification_alone
                 values_are_summed_exactly_in_any_order
                 values_of_every_type_are_summed
-                late_events_land_in_their_own_day_week_and_month
-                closed_periods_are_reached_by_late_events
                 every_order_of_arrival_gives_the_same_summaries
-                weeks_at_the_edge_of_the_year_are_iso_weeks
-                days_weeks_and_months_begin_at_midnight_utc
                 the_last_contact_is_the_greatest_by_timestamp_and_id
                 summaries_include_every_write_that_was_acknowledged
                 summaries_are_read_in_order
                 summaries_are_filtered_by_dimension
-                summaries_are_filtered_by_period
-                summaries_are_filtered_by_dimension_and_period_together
                 summaries_outlive_the_rows_that_are_purged
                 a_customer_of_many_offers_has_a_group_of_each
-                ten_years_of_a_customer_are_kept_by_the_day
                 customers_have_summaries_of_their_own
                 concurrent_writers_of_one_customer_lose_nothing
+            }
+            store::periods {
+                late_events_land_in_their_own_day_week_and_month
+                closed_periods_are_reached_by_late_events
+                weeks_at_the_edge_of_the_year_are_iso_weeks
+                days_weeks_and_months_begin_at_midnight_utc
+                summaries_are_filtered_by_period
+                summaries_are_filtered_by_dimension_and_period_together
+                ten_years_of_a_customer_are_kept_by_the_day
             }
             store::history {
                 history_is_newest_first
@@ -119,6 +124,8 @@ macro_rules! __store_cases {
                 a_write_under_way_does_not_come_after_the_receipt
                 undelivered_entries_of_an_erased_customer_are_gone
                 entries_after_the_erasure_are_delivered
+            }
+            store::tombstones {
                 tombstones_are_listed_once_per_customer
                 tombstones_installed_on_another_store_erase_there
                 a_replicated_record_of_an_erased_generation_is_refused
@@ -163,6 +170,8 @@ macro_rules! __store_cases {
                 disconnect_is_idempotent
                 disconnect_finishes_what_was_accepted
                 a_dropped_write_has_happened_wholly_or_not_at_all
+            }
+            store::restarts {
                 everything_is_there_after_a_restart
                 settings_and_decisions_are_there_after_a_restart
                 the_outbox_is_there_after_a_restart

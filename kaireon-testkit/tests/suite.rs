@@ -1,5 +1,7 @@
 //! The suite on the plain store, which passes it, and on its broken variants, which do not.
 
+#![allow(clippy::unwrap_used, reason = "a panic in a test is the report")]
+
 mod bites;
 mod crash;
 mod flaws;

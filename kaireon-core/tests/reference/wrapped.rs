@@ -59,7 +59,13 @@ mod through_every_wrapper {
 
 mod through_retry_over_faults {
     kaireon_testkit::store_suite!(super::Wrapped(super::Reference::new(), super::retry_over_faults));
-    kaireon_testkit::store_model!(super::Wrapped(super::Reference::new(), super::retry_over_faults));
+
+    /// Few sequences: each waits out the pauses of many retries.
+    #[test]
+    fn any_sequence_of_operations_answers_as_without_faults() {
+        let make = || async { super::Wrapped(super::Reference::new(), super::retry_over_faults) };
+        kaireon_testkit::model::check(make, 10);
+    }
 }
 
 fn shown(number: u32) -> Interaction {

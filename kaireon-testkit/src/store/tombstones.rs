@@ -1,0 +1,195 @@
+//! Generations and tombstones: what was erased stays erased, also on another store.
+
+use std::sync::Arc;
+
+use kaireon_core::store::{
+    Accepted, Erasure, ErasureId, Generation, Origin, RecordBatch, Recorded, Tombstone, TombstoneQuery,
+};
+use kaireon_core::{ErrorKind, InteractionStore, TenantId};
+
+use crate::StoreFixture;
+use crate::world::{Built, Need, World, noon};
+
+async fn tombstones(store: &Arc<dyn InteractionStore>, tenant: &TenantId, limit: u32) -> Vec<Tombstone> {
+    let mut found = Vec::new();
+    let mut query = TombstoneQuery {
+        limit,
+        ..TombstoneQuery::new(tenant.clone())
+    };
+    loop {
+        let page = store.tombstones(query.clone()).await.unwrap();
+        found.extend(page.items);
+        match page.next {
+            Some(next) => query.cursor = Some(next),
+            None => return found,
+        }
+    }
+}
+
+fn accepted(event: &kaireon_core::Interaction, generation: u32) -> Accepted<kaireon_core::Interaction> {
+    Accepted {
+        value: event.clone(),
+        generation: Generation(generation),
+    }
+}
+
+/// Tombstones hold the customer's digest under the tenant's key, one per customer, over any pages.
+pub async fn tombstones_are_listed_once_per_customer(fixture: &dyn StoreFixture) {
+    let world = World::open(fixture).await;
+    if !world.can(&[Need::Erasure]).await {
+        return;
+    }
+    assert_eq!(tombstones(&world.store, &world.tenant, 10).await, []);
+    for n in 0..7 {
+        world.erase(&format!("customer-{n}"), "ticket-1").await;
+    }
+    world.erase("customer-3", "ticket-2").await;
+    for limit in [1, 3, 7, 1_000] {
+        let found = tombstones(&world.store, &world.tenant, limit).await;
+        assert_eq!(found.len(), 7, "pages of {limit}");
+        assert_eq!(found.iter().map(|stone| stone.generation.0).sum::<u32>(), 8);
+        if let Some(key) = world.tenant_key() {
+            for n in 0..7 {
+                let generation = Generation(if n == 3 { 2 } else { 1 });
+                let stone = Tombstone {
+                    customer: key.customer(&world.customer(&format!("customer-{n}"))),
+                    generation,
+                };
+                assert!(found.contains(&stone), "customer {n} has a tombstone");
+            }
+        }
+    }
+    let other = TenantId::new(format!("{}-2", world.tenant)).unwrap();
+    assert_eq!(tombstones(&world.store, &other, 10).await, []);
+}
+
+/// Installed on another store under the same master key, tombstones erase there, and are never lowered.
+pub async fn tombstones_installed_on_another_store_erase_there(fixture: &dyn StoreFixture) {
+    let world = World::open(fixture).await;
+    if !world.can(&[Need::Erasure, Need::Replication]).await {
+        return;
+    }
+    let Some(other) = fixture.elsewhere().await else {
+        crate::suite::declared_away(&world.can.backend, "a second place");
+        return;
+    };
+    let event = world.event("anna").built();
+    world.record(&event).await;
+    let batch = RecordBatch::accepted(Origin::Replicated, [accepted(&event, 0)]);
+    other.record_events(batch).await.unwrap().into_values().unwrap();
+    world.erase("anna", "ticket-1").await;
+    world.erase("anna", "ticket-2").await;
+    let stones = tombstones(&world.store, &world.tenant, 10).await;
+    for _ in 0..2 {
+        other
+            .install_tombstones(&world.tenant, stones.clone())
+            .await
+            .unwrap();
+        let query = kaireon_core::store::SummaryQuery::new(world.tenant.clone(), world.customer("anna"));
+        assert_eq!(other.get_summaries(query).await.unwrap(), []);
+        assert_eq!(tombstones(&other, &world.tenant, 10).await, stones);
+    }
+    // A copy of what was erased, still under way, is refused; a lower tombstone changes nothing.
+    let late = world.event("anna").built();
+    for generation in [0, 1] {
+        let batch = RecordBatch::accepted(Origin::Replicated, [accepted(&late, generation)]);
+        let results = other.record_events(batch).await.unwrap().into_results();
+        world.refused(results.into_iter().next().unwrap(), ErrorKind::Erased);
+    }
+    let lower = stones
+        .iter()
+        .map(|stone| Tombstone {
+            generation: Generation(1),
+            ..stone.clone()
+        })
+        .collect();
+    other.install_tombstones(&world.tenant, lower).await.unwrap();
+    assert_eq!(
+        tombstones(&other, &world.tenant, 10).await,
+        stones,
+        "a generation is never lowered"
+    );
+    other.disconnect().await.unwrap();
+}
+
+/// A record that another store accepted under an erased generation is refused, whatever its origin.
+pub async fn a_replicated_record_of_an_erased_generation_is_refused(fixture: &dyn StoreFixture) {
+    let world = World::open(fixture).await;
+    if !world.can(&[Need::Erasure, Need::Replication]).await {
+        return;
+    }
+    world.erase("anna", "ticket-1").await;
+    for origin in [Origin::Replicated, Origin::Backfill] {
+        let (old, new) = (world.event("anna").built(), world.event("bert").built());
+        let batch = RecordBatch::accepted(origin, [accepted(&old, 0), accepted(&new, 0)]);
+        let mut results = world
+            .store
+            .record_events(batch)
+            .await
+            .unwrap()
+            .into_results()
+            .into_iter();
+        let error = world.refused(results.next().unwrap(), ErrorKind::Erased);
+        assert!(!error.is_transient(), "it must not be sent again");
+        assert_eq!(
+            results.next().unwrap().unwrap(),
+            Recorded::New(new.id.clone()),
+            "its neighbour is taken"
+        );
+        let batch = RecordBatch::accepted(origin, [accepted(&old, 1)]);
+        assert!(
+            world
+                .store
+                .record_events(batch)
+                .await
+                .unwrap()
+                .into_values()
+                .unwrap()[0]
+                .is_new()
+        );
+        if world.can.decisions {
+            let decision = world.decision(&format!("r-{origin:?}"), "anna", 1);
+            let value = Accepted {
+                value: decision,
+                generation: Generation(0),
+            };
+            let batch = RecordBatch::accepted(origin, [value]);
+            let results = world.store.record_decisions(batch).await.unwrap().into_results();
+            world.refused(results.into_iter().next().unwrap(), ErrorKind::Erased);
+        }
+    }
+}
+
+/// A record of a higher generation raises the present one: what lies below it is gone.
+pub async fn a_replicated_record_of_a_higher_generation_erases_what_lies_below(fixture: &dyn StoreFixture) {
+    let world = World::open(fixture).await;
+    if !world.can(&[Need::Erasure, Need::Replication]).await {
+        return;
+    }
+    world.record(&world.event("anna").built()).await;
+    let event = world.event("anna").timestamp(noon(9)).built();
+    let batch = RecordBatch::accepted(Origin::Replicated, [accepted(&event, 2)]);
+    assert!(
+        world
+            .store
+            .record_events(batch)
+            .await
+            .unwrap()
+            .into_values()
+            .unwrap()[0]
+            .is_new()
+    );
+    world.holds("anna", std::slice::from_ref(&event)).await;
+    assert_eq!(tombstones(&world.store, &world.tenant, 10).await.len(), 1);
+    // The next erasure counts on from there.
+    let request = Erasure {
+        tenant: world.tenant.clone(),
+        customer: world.customer("anna"),
+        id: ErasureId::fresh(),
+    };
+    assert_eq!(
+        world.store.erase_customer(request).await.unwrap().generation,
+        Generation(3)
+    );
+    world.holds("anna", &[]).await;
+}
