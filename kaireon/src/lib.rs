@@ -1,27 +1,9 @@
-//! One trait per concern, one environment variable per choice.
+// The workspace's README is the crate page, and its example is compiled and run as a doctest.
+#![cfg_attr(feature = "embedded", doc = include_str!("../README.md"))]
+#![cfg_attr(not(feature = "embedded"), doc = "One trait per concern, one environment variable per choice.")]
 //!
 //! A service embeds this crate to keep its interactions and decisions, to publish them as events, to search, and to
 //! cache. Which backend does it is said by the environment; [`Infra`] is what the service holds.
-//!
-//! ```
-//! use std::time::Duration;
-//! use kaireon::core::Interaction;
-//! use kaireon::{Config, Infra};
-//!
-//! # #[tokio::main(flavor = "current_thread")] async fn main() -> kaireon::core::Result<()> {
-//! # let config = Config::from_vars([("INTERACTION_STORE", "memory")]);
-//! // A service calls `Infra::from_env()`.
-//! let infra = Infra::builder().config(config).build().await?;
-//! let shown = Interaction::builder("acme", "customer-7")
-//!     .offer("winter-shoes")
-//!     .creative("banner-2")
-//!     .channel("web")
-//!     .idempotency_key("request-81")
-//!     .build()?;
-//! assert!(infra.store().record_event(shown).await?.is_new());
-//! println!("{}", infra.shutdown(Duration::from_secs(10)).await);
-//! # Ok(()) }
-//! ```
 //!
 //! # The environment
 //!
