@@ -1,5 +1,7 @@
 //! What became of the replay itself.
 
+use std::time::Duration;
+
 use kaireon::core::store::Durability;
 use serde_json::{Value, json};
 
@@ -17,13 +19,19 @@ pub(crate) fn throughput(replayed: &Replayed, durability: &Durability) -> String
         Durability::Volatile(reason) => format!("none durable: {reason}"),
     };
     format!(
-        "Throughput\n  {} records in {seconds:.1} s: {:.0} a second, {each}\n  {AT_ONCE} rows at a time (decision, \
+        "Throughput\n  {} records in {seconds:.1} s: {} a second, {each}\n  {AT_ONCE} rows at a time (decision, \
          impression, click); half of them took {} ms or less, 99 of 100 took {} ms or less\n",
         count(records),
-        records as f64 / seconds,
+        rate(records, replayed.took),
         replayed.within(50).as_millis(),
         replayed.within(99).as_millis(),
     )
+}
+
+/// Whole records a second.
+fn rate(records: u64, took: Duration) -> String {
+    let millis = took.as_millis().max(1);
+    u64::try_from(u128::from(records) * 1_000 / millis).map_or_else(|_| String::new(), count)
 }
 
 /// What the subscriber received.
