@@ -139,6 +139,7 @@ impl InteractionStore for JsonLines {
     }
 
     async fn disconnect(&self) -> Result<()> {
-        self.with(|journal| Ok(drop(journal.file.take()))).await
+        let closed = self.with(|journal| Ok(journal.file.take())).await;
+        closed.map(drop)
     }
 }
