@@ -6,9 +6,31 @@ mod damage;
 mod directory;
 #[path = "suite/disk.rs"]
 mod disk;
+#[path = "suite/durability.rs"]
+mod durability;
 #[path = "suite/fixture.rs"]
 mod fixture;
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use kaireon_core::InteractionStore;
+use kaireon_core::wrap::{ConcurrencyLimit, Retry, RetryPolicy, Timeout, Trace};
+use kaireon_testkit::Wrapped;
+
+use crate::fixture::Fixture;
+
+fn every_wrapper(store: Arc<dyn InteractionStore>) -> Arc<dyn InteractionStore> {
+    let boxed = Box::new(store) as Box<dyn InteractionStore>;
+    let attempt = Timeout::new(ConcurrencyLimit::new(boxed, 64), Duration::from_secs(30));
+    Arc::new(Trace::new(Retry::new(attempt, RetryPolicy::default())))
+}
+
 mod embedded {
-    kaireon_testkit::store_suite!(crate::fixture::Fixture::new());
+    kaireon_testkit::store_suite!(crate::Fixture::new());
+    kaireon_testkit::store_model!(crate::Fixture::new());
+}
+
+mod through_every_wrapper {
+    kaireon_testkit::store_suite!(crate::Wrapped(crate::Fixture::new(), crate::every_wrapper));
 }
