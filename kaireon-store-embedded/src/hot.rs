@@ -56,7 +56,7 @@ impl HotCustomers {
     pub(crate) fn ticket(&self, key: &[u8]) -> Option<Ticket> {
         let shard = shard(key);
         let commits = *self.commits[shard].lock();
-        (commits % 2 == 0).then_some(Ticket { shard, commits })
+        commits.is_multiple_of(2).then_some(Ticket { shard, commits })
     }
 
     /// Keeps what was read from disk since the ticket was taken.
@@ -74,7 +74,7 @@ impl HotCustomers {
         for key in keys {
             let at = shard(key);
             let mut commits = self.commits[at].lock();
-            if *commits % 2 == 0 {
+            if commits.is_multiple_of(2) {
                 *commits += 1;
                 shards.push(at);
             }

@@ -1,5 +1,7 @@
 //! What the embedded store must do: the suite of every store, and what only a directory can get wrong.
 
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 #[path = "suite/damage.rs"]
 mod damage;
 #[path = "suite/directory.rs"]

@@ -30,6 +30,20 @@ fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
     kaireon_testkit::crash::Driver::from_env(test, 8).run(&parent.path().join("data"), open);
 }
 
+#[test]
+#[ignore = "soak: a hundred and twenty kills"]
+fn a_hundred_kills_lose_and_double_nothing() {
+    let test = "durability::a_hundred_kills_lose_and_double_nothing";
+    let parent = tempfile::tempdir().unwrap();
+    let driver = kaireon_testkit::crash::Driver::from_env(test, 120);
+    let report = driver.run(&parent.path().join("data"), open);
+    // A run that loses or doubles anything has panicked.
+    println!(
+        "kaireon-soak {{\"kills\": {}, \"acknowledged\": {}, \"found\": {}, \"repeated\": {}, \"lost\": 0, \"doubled\": 0}}",
+        report.kills, report.acknowledged, report.found, report.repeated
+    );
+}
+
 /// The child: writes from several tasks, and says what was acknowledged.
 async fn write(directory: &Path) -> Result<()> {
     let store = EmbeddedStore::open(EmbeddedConfig::at(directory)).await?;
@@ -48,6 +62,20 @@ async fn write(directory: &Path) -> Result<()> {
     }
     // Nothing is closed in order.
     std::process::abort();
+}
+
+fn install_strace() {
+    let works = |program: &str, arguments: &[&str]| {
+        let command = Command::new(program)
+            .args(arguments)
+            .stdout(Stdio::null())
+            .status();
+        command.is_ok_and(|status| status.success())
+    };
+    if !works("strace", &["-V"]) {
+        let installed = works("apt-get", &["update"]) && works("apt-get", &["install", "-y", "strace"]);
+        assert!(installed, "strace is missing and could not be installed");
+    }
 }
 
 /// What strace saw of the journal.
@@ -130,7 +158,7 @@ fn keys_in(call: &str) -> Vec<String> {
 }
 
 #[test]
-#[ignore = "needs strace: apt-get install strace"]
+#[ignore = "needs root: traces system calls, and installs strace where there is none"]
 fn every_ok_follows_a_finished_fdatasync_and_a_loss_of_power_keeps_it() {
     let runtime = || {
         tokio::runtime::Builder::new_multi_thread()
@@ -143,6 +171,7 @@ fn every_ok_follows_a_finished_fdatasync_and_a_loss_of_power_keeps_it() {
         runtime().block_on(write(Path::new(&directory))).unwrap();
         return;
     }
+    install_strace();
     let parent = tempfile::tempdir().unwrap();
     let directory = parent.path().join("data");
     let trace = parent.path().join("trace");
