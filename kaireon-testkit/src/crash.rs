@@ -66,9 +66,9 @@ pub struct Driver {
 pub struct Report {
     /// Children that were killed while they wrote.
     pub kills: u32,
-    /// Records that were acknowledged.
+    /// Records that were acknowledged, by a child or to the parent's repetition.
     pub acknowledged: u64,
-    /// Records that are there.
+    /// Records that are there at the end; those of erased customers are not.
     pub found: u64,
     /// Calls whose answer a kill took, and which were repeated.
     pub repeated: u64,

@@ -160,7 +160,9 @@ expected! {
              every_interaction_type_comes_back];
     CursorSkipsEqualTimestamps:
         [history_of_equal_timestamps_is_paged_exactly_once_at_every_size]
-        may [history_keeps_two_records_of_one_id_and_timestamp];
+        may [history_cursors_are_stable_under_concurrent_writes
+             history_is_complete_while_others_write
+             history_keeps_two_records_of_one_id_and_timestamp];
     UntilIsIncluded:
         [history_is_bounded_by_time];
     ScanStopsEarly:

@@ -51,9 +51,9 @@ pub(super) async fn check(store: &Arc<dyn InteractionStore>, log: &mut Log, cycl
         check_outbox(&outbox, log, &rows, &doomed, &erased, cycle).await;
     }
     let decisions = check_decisions(store, log, cycle).await;
-    let repeated = repeat(store, log, &rows, &doomed, cycle).await;
+    let (repeated, new) = repeat(store, log, &rows, &doomed, cycle).await;
     Checked {
-        found: rows.len() as u64 + decisions,
+        found: rows.len() as u64 + decisions + new,
         repeated,
     }
 }
@@ -230,14 +230,16 @@ async fn check_decisions(store: &Arc<dyn InteractionStore>, log: &mut Log, cycle
     found
 }
 
-/// Repeats every call whose answer the kill took, and some whose answer came.
+/// Repeats every call whose answer the kill took, and some whose answer came. Returns how many of the first kind
+/// there were, and how many of them are there only now.
 async fn repeat(
     store: &Arc<dyn InteractionStore>,
     log: &mut Log,
     rows: &BTreeMap<Piece, Interaction>,
     doomed: &BTreeSet<CustomerId>,
     cycle: u32,
-) -> u64 {
+) -> (u64, u64) {
+    let mut new = 0;
     let open: Vec<Piece> = log.tried.difference(&log.acked).copied().collect();
     for piece in &open {
         let again = store
@@ -260,6 +262,7 @@ async fn repeat(
                 "which is not there"
             },
         );
+        new += u64::from(again.is_new());
         log.acked.insert(*piece);
     }
     for piece in log.acked.iter().rev().step_by(17).take(50) {
@@ -272,5 +275,5 @@ async fn repeat(
             "cycle {cycle}: {piece} was acknowledged, and its repetition is new"
         );
     }
-    open.len() as u64
+    (open.len() as u64, new)
 }

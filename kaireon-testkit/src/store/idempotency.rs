@@ -289,35 +289,38 @@ pub async fn concurrent_retries_from_several_handles_record_once(fixture: &dyn S
 /// Of many callers with one key and unlike content at once, one content wins; the others conflict.
 pub async fn concurrent_conflicts_leave_one_winner(fixture: &dyn StoreFixture) {
     let world = World::open(fixture).await;
-    let event = world.event("anna").built();
-    let call = |n: usize| {
-        let store = Arc::clone(&world.store);
-        let other = event.edited(|fields| {
-            fields.id = InteractionId::fresh();
-            fields.offer = OfferId::new(format!("offer-{}", n % 4)).unwrap();
+    for round in 0..6 {
+        let customer = format!("anna-{round}");
+        let event = world.event(&customer).built();
+        let call = |n: usize| {
+            let store = Arc::clone(&world.store);
+            let other = event.edited(|fields| {
+                fields.id = InteractionId::fresh();
+                fields.offer = OfferId::new(format!("offer-{}", n % 4)).unwrap();
+            });
+            let other = other.unwrap();
+            async move { (other.clone(), store.record_event(other).await) }
+        };
+        let answers = together((0..24).map(call)).await;
+        let winner = answers.iter().find_map(|(event, answer)| match answer {
+            Ok(Recorded::New(_)) => Some(event.clone()),
+            _ => None,
         });
-        let other = other.unwrap();
-        async move { (other.clone(), store.record_event(other).await) }
-    };
-    let answers = together((0..32).map(call)).await;
-    let winner = answers.iter().find_map(|(event, answer)| match answer {
-        Ok(Recorded::New(_)) => Some(event.clone()),
-        _ => None,
-    });
-    let winner = winner.expect("one of the concurrent callers is new");
-    for (event, answer) in answers {
-        match answer {
-            Ok(recorded) => {
-                assert_eq!(event.offer, winner.offer, "only the winner's content is accepted");
-                assert_eq!(recorded.id(), &winner.id);
-            }
-            Err(error) => {
-                assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
-                assert_ne!(event.offer, winner.offer);
+        let winner = winner.expect("one of the concurrent callers is new");
+        for (event, answer) in answers {
+            match answer {
+                Ok(recorded) => {
+                    assert_eq!(event.offer, winner.offer, "only the winner's content is accepted");
+                    assert_eq!(recorded.id(), &winner.id);
+                }
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+                    assert_ne!(event.offer, winner.offer);
+                }
             }
         }
+        world.holds(&customer, &[winner]).await;
     }
-    world.holds("anna", &[winner]).await;
 }
 
 /// Concurrent batches that overlap record each key once.
