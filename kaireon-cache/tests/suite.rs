@@ -1,5 +1,6 @@
 //! The suites of cache, limiter and breaker on the in-process backend, and what only that one promises.
 #![cfg(feature = "in-process")]
+#![allow(clippy::unwrap_used, reason = "a panic in a test is the report")]
 
 mod suite {
     mod fixtures;

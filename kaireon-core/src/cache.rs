@@ -92,6 +92,7 @@ impl CacheKey {
     /// [`get_or_fetch`](CacheStoreExt::get_or_fetch) keeps its values: what adapters store it under, below a
     /// prefix of their own.
     #[must_use]
+    #[inline]
     pub fn as_str(&self) -> &str {
         match self.space {
             Space::Plain => self.plain(),
@@ -99,6 +100,7 @@ impl CacheKey {
         }
     }
 
+    #[inline]
     fn plain(&self) -> &str {
         &self.full[FRAMED.len_utf8()..]
     }
@@ -135,6 +137,7 @@ impl CacheKey {
 }
 
 impl PartialEq for CacheKey {
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
         self.as_str() == other.as_str()
     }
@@ -155,6 +158,7 @@ impl Ord for CacheKey {
 }
 
 impl Hash for CacheKey {
+    #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.as_str().hash(state);
     }

@@ -1,5 +1,6 @@
 //! The publisher's suite on the in-process publisher, and what only that one promises.
 #![cfg(feature = "in-process")]
+#![allow(clippy::unwrap_used, reason = "a panic in a test is the report")]
 
 mod suite {
     mod own;
