@@ -325,12 +325,13 @@ impl Packed {
         self.entries[at].tallies[slot].add(&tally, last);
     }
 
-    /// Whether a contact is the greater by (timestamp, id); none is the least.
+    /// Whether a contact is the greater by (timestamp, id, outcome), as in [`Stats::merge`]; none is the least.
     fn is_newer(&self, last: u32, than: u32) -> bool {
         let contact = |last: u32| self.contacts.get(last.checked_sub(1)? as usize);
         match (contact(last), contact(than)) {
             (Some(one), Some(other)) => (one.timestamp_ms.cmp(&other.timestamp_ms))
                 .then_with(|| self.contact_id(one).cmp(&self.contact_id(other)))
+                .then_with(|| self.bytes(one.outcome).cmp(self.bytes(other.outcome)))
                 .is_gt(),
             (one, _) => one.is_some(),
         }

@@ -1,6 +1,7 @@
 //! What waits in the lanes.
 
-use std::collections::HashMap;
+use std::cmp::{Ordering, Reverse};
+use std::collections::{BinaryHeap, HashMap};
 use std::ops::Bound;
 
 use kaireon_core::outbox::{
@@ -12,50 +13,114 @@ use kaireon_core::wire::corrupt;
 use kaireon_core::{CustomerId, Result, TenantId};
 
 use super::customer;
-use crate::client::{Space, View};
+use crate::client::{Pair, Space, View};
 use crate::codec;
 use crate::keys;
 use crate::shared::{Shared, lane_index};
 
 /// The oldest entries of some ranges whose customers were not erased since.
+///
+/// The ranges are merged by position while they are read: with a long backlog, reading `limit` entries of each of 64
+/// ranges to keep `limit` of them made a drain quadratic.
 pub(crate) fn fetch(shared: &Shared, from: Vec<FetchFrom>, limit: usize) -> Result<Vec<OutboxEntry>> {
     // Before the view: what is committed later lies at higher positions.
     let next_position = shared.head.lock().position + 1;
     let view = shared.engine()?.view();
     let mut present = Present::new(shared, &view);
-    let mut entries = Vec::new();
+    let mut sources = Vec::with_capacity(from.len());
+    let mut oldest = BinaryHeap::with_capacity(from.len());
     for FetchFrom { lease, after } in from {
         let lane = lane_index(lease.lane);
         let floor = shared.floors.lock()[lane][usize::from(lease.range)];
         let start = after.map_or(floor, |Position(after)| floor.max(after.saturating_add(1)));
         let key = |position| keys::entry(lease.lane, lease.range, Position(position)).to_vec();
         let (start, end) = (Bound::Included(key(start)), Bound::Included(key(u64::MAX)));
-        let mut first = None;
-        let mut taken = 0;
-        for found in view.range(Space::Outbox, start, end) {
-            let (key, value) = found?;
-            let place = keys::read_entry(&key).ok_or_else(|| corrupt("an outbox entry has no place"))?;
-            first.get_or_insert(place.1.0);
-            let entry = codec::entry_of(&value)?.at(lease.lane, place);
-            if present.shows(&entry)? {
-                entries.push(entry);
-                taken += 1;
-            }
-            if taken == limit {
-                break;
-            }
-        }
+        let mut source = Source {
+            lane: lease.lane,
+            found: Box::new(view.range(Space::Outbox, start, end)),
+            first: None,
+        };
+        let next = source.next(&mut present)?;
         if after.is_none() {
             let mut floors = shared.floors.lock();
             let floor = &mut floors[lane][usize::from(lease.range)];
-            *floor = (*floor).max(first.unwrap_or(next_position));
+            *floor = (*floor).max(source.first.unwrap_or(next_position));
+        }
+        if let Some(entry) = next {
+            oldest.push(Reverse(Next {
+                entry,
+                source: sources.len(),
+            }));
+            sources.push(source);
         }
     }
-    // Positions are drawn from one counter, so the oldest of several ranges are the lowest.
-    entries.sort_by_key(|entry| entry.position);
-    entries.truncate(limit);
+    let mut entries = Vec::new();
+    while entries.len() < limit
+        && let Some(Reverse(Next { entry, source })) = oldest.pop()
+    {
+        entries.push(entry);
+        if let Some(entry) = sources[source].next(&mut present)? {
+            oldest.push(Reverse(Next { entry, source }));
+        }
+    }
     Ok(entries)
 }
+
+/// What is left of a range.
+struct Source {
+    lane: Lane,
+    found: Box<dyn Iterator<Item = Result<Pair>>>,
+    /// The position of the first entry that is there, shown or not.
+    first: Option<u64>,
+}
+
+impl Source {
+    /// The next entry that is to be shown.
+    fn next(&mut self, present: &mut Present<'_>) -> Result<Option<OutboxEntry>> {
+        for found in self.found.by_ref() {
+            let (key, value) = found?;
+            let place = keys::read_entry(&key).ok_or_else(|| corrupt("an outbox entry has no place"))?;
+            self.first.get_or_insert(place.1.0);
+            let entry = codec::entry_of(&value)?.at(self.lane, place);
+            if present.shows(&entry)? {
+                return Ok(Some(entry));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The next entry of a source. Positions are drawn from one counter, so the oldest of several ranges is the lowest.
+struct Next {
+    entry: OutboxEntry,
+    source: usize,
+}
+
+impl Next {
+    fn order(&self) -> (Position, usize) {
+        (self.entry.position, self.source)
+    }
+}
+
+impl Ord for Next {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.order().cmp(&other.order())
+    }
+}
+
+impl PartialOrd for Next {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Next {
+    fn eq(&self, other: &Self) -> bool {
+        self.order() == other.order()
+    }
+}
+
+impl Eq for Next {}
 
 /// Which generations are present, looked up once per customer.
 struct Present<'a> {

@@ -92,7 +92,7 @@ fn interaction(day: i64, millis: i64, id: &str, offer: &str) -> Interaction {
 
 fn interactions() -> impl Strategy<Value = Interaction> {
     let ids = prop_oneof![
-        "[a-z]{1,3}",
+        "[a-c]",
         "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
     ];
     let types = select(vec![
@@ -113,13 +113,13 @@ fn interactions() -> impl Strategy<Value = Interaction> {
         types,
         classes,
         any::<Option<i64>>(),
+        "[x-z]",
     )
         .prop_map(
-            |(day, millis, id, offer, interaction_type, classification, value)| {
+            |(day, millis, id, offer, interaction_type, classification, value, outcome)| {
                 interaction(day, millis, &id, &offer)
                     .edited(|fields| {
-                        // One id has one outcome: which of two would be the last is nowhere defined.
-                        fields.outcome = crate::OutcomeTypeKey::new(&id[..1]).unwrap();
+                        fields.outcome = crate::OutcomeTypeKey::new(&outcome).unwrap();
                         fields.interaction_type = interaction_type;
                         fields.classification = classification;
                         fields.value = value.map(Value::from_micros);
