@@ -19,7 +19,8 @@ use super::registry::Registry;
 ///   publishing. The members of a group each receive some, in that order; two of them may work on one key at the
 ///   same time. A redelivery comes ahead of what has not been delivered yet.
 /// - **Redelivery.** What is nacked or dropped goes back to its subscriber or group at once, what is not
-///   acknowledged within `ack_timeout` then, each with the next attempt number; after `max_attempts` it is given
+///   acknowledged within `ack_timeout` then, each with the next attempt number (the timeout of a lone subscriber's
+///   delivery begins when it next asks for one, since nobody else could be handed it); after `max_attempts` it is given
 ///   up, counted in [`stats`](Self::stats) and logged by type and id. An acknowledgement that comes after its
 ///   timeout does nothing.
 /// - **Bounds.** A subscriber holds at most `max_pending` events that it has not acknowledged, waiting ones

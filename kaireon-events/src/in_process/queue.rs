@@ -76,6 +76,10 @@ struct Outlet {
     members: Vec<(u32, Terms)>,
     /// No deadline is earlier than this; there is one while something is unsettled.
     earliest: Option<Instant>,
+    /// What a lone subscriber was handed last, until it looks again. Nobody but it could be handed that a second
+    /// time, so its timeout begins with the next look: whoever answers one delivery before asking for the next
+    /// needs no clock.
+    unstamped: Option<u64>,
     settled: u64,
 }
 
@@ -120,6 +124,7 @@ impl Queue {
                 unsettled: Unsettled::default(),
                 members: Vec::new(),
                 earliest: None,
+                unstamped: None,
                 settled: 0,
             }),
             settled: AtomicU64::new(0),
@@ -214,12 +219,15 @@ impl Queue {
     ) -> (Taken, Wakes) {
         let mut wakes = Wakes::default();
         let mut dropped = Vec::new();
-        let now = Instant::now();
         let mut outlet = self.outlet.lock();
-        if outlet.earliest.is_some_and(|earliest| earliest <= now) {
-            self.expire(&mut outlet, now, &mut dropped, &mut wakes);
+        outlet.stamp(terms.ack_timeout);
+        if let Some(earliest) = outlet.earliest {
+            let now = Instant::now();
+            if earliest <= now {
+                self.expire(&mut outlet, now, &mut dropped, &mut wakes);
+            }
         }
-        let taken = self.next(&mut outlet, (member, terms), buffer, (now, waker, &mut wakes));
+        let taken = self.next(&mut outlet, (member, terms), buffer, (waker, &mut wakes));
         drop(outlet);
         tell(&dropped);
         (taken, wakes)
@@ -230,10 +238,10 @@ impl Queue {
         outlet: &mut Outlet,
         (member, terms): (u32, Terms),
         buffer: &mut VecDeque<Ready>,
-        (now, waker, wakes): (Instant, &Waker, &mut Wakes),
+        (waker, wakes): (&Waker, &mut Wakes),
     ) -> Taken {
         if let Some(Again { event, attempt }) = outlet.again.pop_front() {
-            return outlet.hand_out(event, attempt, member, now + terms.ack_timeout);
+            return outlet.hand_out(event, attempt, self.due(member, terms));
         }
         if buffer.is_empty() {
             let mut inlet = self.inlet.lock();
@@ -244,7 +252,7 @@ impl Queue {
                     Popped::Lost(lost) => return Taken::Lost(lost),
                     Popped::Event(event) => {
                         drop(inlet);
-                        return outlet.hand_out(event, 1, member, now + terms.ack_timeout);
+                        return outlet.hand_out(event, 1, self.due(member, terms));
                     }
                 },
             }
@@ -256,19 +264,30 @@ impl Queue {
                     return Taken::Ended;
                 }
                 inlet.wait(member, waker, wakes);
-                return Taken::Idle(outlet.watch(now));
+                return Taken::Idle(outlet.watch());
             }
         }
         match pop(buffer) {
-            Popped::Event(event) => outlet.hand_out(event, 1, member, now + terms.ack_timeout),
+            Popped::Event(event) => outlet.hand_out(event, 1, self.due(member, terms)),
             Popped::Lost(lost) => Taken::Lost(lost),
             Popped::Nothing => Taken::Ended,
         }
     }
 
+    /// Who is handed something now, and when it is overdue, where that is known yet.
+    fn due(&self, member: u32, terms: Terms) -> (u32, Option<Instant>) {
+        match self.sharing {
+            Sharing::Alone => (member, None),
+            Sharing::Group => (member, Some(Instant::now() + terms.ack_timeout)),
+        }
+    }
+
     /// Takes back what was not acknowledged in time.
     fn expire(&self, outlet: &mut Outlet, now: Instant, dropped: &mut Vec<Event>, wakes: &mut Wakes) {
-        for held in outlet.unsettled.remove_where(|held| held.deadline <= now) {
+        for held in outlet
+            .unsettled
+            .remove_where(|held| held.deadline.is_some_and(|deadline| deadline <= now))
+        {
             let max_attempts = outlet.max_attempts(held.member);
             self.deliver_again(outlet, held, max_attempts, dropped);
         }
@@ -302,6 +321,9 @@ impl Queue {
         let mut outlet = self.outlet.lock();
         let held = outlet.unsettled.remove(token);
         if held.is_some() {
+            if outlet.unstamped == Some(token) {
+                outlet.unstamped = None;
+            }
             self.settle_one(&mut outlet);
         }
         drop(outlet);
@@ -342,14 +364,17 @@ impl Inlet {
 }
 
 impl Outlet {
-    fn hand_out(&mut self, event: Event, attempt: u32, member: u32, deadline: Instant) -> Taken {
+    fn hand_out(&mut self, event: Event, attempt: u32, (member, deadline): (u32, Option<Instant>)) -> Taken {
         let token = self.unsettled.insert(Held {
             event: event.clone(),
             attempt,
             member,
             deadline,
         });
-        self.earliest = Some(self.earliest.map_or(deadline, |earliest| earliest.min(deadline)));
+        match deadline {
+            Some(deadline) => self.note(deadline),
+            None => self.unstamped = Some(token),
+        }
         Taken::Delivery {
             event,
             attempt,
@@ -357,12 +382,27 @@ impl Outlet {
         }
     }
 
+    fn note(&mut self, deadline: Instant) {
+        self.earliest = Some(self.earliest.map_or(deadline, |earliest| earliest.min(deadline)));
+    }
+
+    /// Lets the timeout of what was handed out last begin, unless it was answered meanwhile.
+    fn stamp(&mut self, ack_timeout: Duration) {
+        if let Some(token) = self.unstamped.take() {
+            let deadline = Instant::now() + ack_timeout;
+            if self.unsettled.stamp(token, deadline) {
+                self.note(deadline);
+            }
+        }
+    }
+
     /// Until when a member that finds nothing may sleep. What others are handed while it sleeps is due no earlier
     /// than the shortest timeout from now.
-    fn watch(&self, now: Instant) -> Option<Instant> {
+    fn watch(&self) -> Option<Instant> {
         if self.members.len() < 2 {
             return self.earliest;
         }
+        let now = Instant::now();
         let shortest = self
             .members
             .iter()

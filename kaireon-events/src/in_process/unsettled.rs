@@ -11,8 +11,8 @@ pub(super) struct Held {
     pub(super) attempt: u32,
     /// Which member has it.
     pub(super) member: u32,
-    /// When it is delivered again.
-    pub(super) deadline: Instant,
+    /// When it is delivered again; `None` until it is known (see `Outlet::unstamped`).
+    pub(super) deadline: Option<Instant>,
 }
 
 enum Slot {
@@ -55,6 +55,18 @@ impl Unsettled {
         u64::from(*generation) << 32 | u64::from(index)
     }
 
+    /// Gives a delivery its deadline; returns whether its number is still in force.
+    pub(super) fn stamp(&mut self, token: u64, deadline: Instant) -> bool {
+        let index = usize::try_from(token & u64::from(u32::MAX)).unwrap_or(usize::MAX);
+        match self.slots.get_mut(index) {
+            Some((generation, Slot::Taken(held))) if u64::from(*generation) == token >> 32 => {
+                held.deadline = Some(deadline);
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Takes a delivery out; `None` when its number is no longer in force.
     pub(super) fn remove(&mut self, token: u64) -> Option<Held> {
         let index = u32::try_from(token & u64::from(u32::MAX)).ok()?;
@@ -74,7 +86,7 @@ impl Unsettled {
 
     /// Takes out every delivery that meets a condition, the one delivered first before the others.
     pub(super) fn remove_where(&mut self, condition: impl Fn(&Held) -> bool) -> Vec<Held> {
-        let mut tokens: Vec<(Instant, u64)> = Vec::new();
+        let mut tokens: Vec<(Option<Instant>, u64)> = Vec::new();
         for (index, (generation, slot)) in self.slots.iter().enumerate() {
             if let Slot::Taken(held) = slot
                 && condition(held)
@@ -94,7 +106,7 @@ impl Unsettled {
         self.slots
             .iter()
             .filter_map(|(_, slot)| match slot {
-                Slot::Taken(held) => Some(held.deadline),
+                Slot::Taken(held) => held.deadline,
                 Slot::Free { .. } => None,
             })
             .min()
@@ -112,7 +124,7 @@ mod tests {
             event: Event::new("t", &member).unwrap(),
             attempt: 1,
             member,
-            deadline: Instant::now() + Duration::from_secs(seconds),
+            deadline: Some(Instant::now() + Duration::from_secs(seconds)),
         }
     }
 
@@ -144,6 +156,23 @@ mod tests {
         let left = unsettled.remove_where(|held| held.member < 10);
         assert_eq!(left.len(), 7);
         assert_eq!(unsettled.len(), 3);
+    }
+
+    #[test]
+    fn only_what_is_held_gets_a_deadline() {
+        let mut unsettled = Unsettled::default();
+        let token = unsettled.insert(Held {
+            deadline: None,
+            ..held(1, 0)
+        });
+        assert_eq!(unsettled.earliest(), None);
+        let deadline = Instant::now();
+        assert!(unsettled.stamp(token, deadline));
+        assert_eq!(unsettled.earliest(), Some(deadline));
+        assert!(unsettled.remove(token).is_some());
+        assert!(!unsettled.stamp(token, deadline));
+        let next = unsettled.insert(held(2, 0));
+        assert!(!unsettled.stamp(token, deadline) && unsettled.stamp(next, deadline));
     }
 
     #[test]
