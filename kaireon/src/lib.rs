@@ -1,6 +1,9 @@
 // The workspace's README is the crate page, and its example is compiled and run as a doctest.
 #![cfg_attr(feature = "embedded", doc = include_str!("../README.md"))]
-#![cfg_attr(not(feature = "embedded"), doc = "One trait per concern, one environment variable per choice.")]
+#![cfg_attr(
+    not(feature = "embedded"),
+    doc = "One trait per concern, one environment variable per choice."
+)]
 //!
 //! A service embeds this crate to keep its interactions and decisions, to publish them as events, to search, and to
 //! cache. Which backend does it is said by the environment; [`Infra`] is what the service holds.
