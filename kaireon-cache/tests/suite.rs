@@ -4,6 +4,7 @@
 
 mod suite {
     mod fixtures;
+    mod late;
     mod own;
 
     mod cache {

@@ -97,7 +97,14 @@ async fn a_member_that_was_woken_and_does_not_look_keeps_nothing_from_the_others
     let reader = tokio::spawn(async move { number(&delivery(&mut waiting).await) });
     tokio::time::sleep(Duration::from_millis(1)).await;
     publish(&publisher, "t", 7).await;
+    let published = Instant::now();
     assert_eq!(reader.await.unwrap(), 7);
+    // Not by the timer with which idle members watch each other.
+    assert!(
+        published.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        published.elapsed()
+    );
     drop(careless);
 }
 
