@@ -74,6 +74,8 @@ where
         cases,
         failure_persistence: None,
         max_shrink_iters: 2_000,
+        // In milliseconds: a store on a slow disk is not shrunk for an hour.
+        max_shrink_time: 60_000,
         ..default
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
