@@ -103,6 +103,11 @@ fn cut(path: &Path, end: u64) -> io::Result<()> {
     file.sync_all()
 }
 
+/// How much is looked at together.
+const CHUNK: usize = 64 << 10;
+
+static ZEROS: [u8; CHUNK + TRAILER.len()] = [0; CHUNK + TRAILER.len()];
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Scan {
     /// Where the last whole batch ends.
@@ -127,7 +132,13 @@ fn scan(path: &Path) -> io::Result<Scan> {
     let mut passed = 0_u64;
     loop {
         let kept = window.len();
-        let read = (&mut file).take(1 << 20).read_to_end(&mut window)?;
+        let read = (&mut file).take(CHUNK as u64).read_to_end(&mut window)?;
+        if read > 0 && window[..] == ZEROS[..window.len()] {
+            // What was allocated ahead is passed over fast: it is most of a young journal.
+            passed += read as u64;
+            window.truncate(TRAILER.len());
+            continue;
+        }
         let start = kept.saturating_sub(TRAILER.len());
         let ends = window[start..].windows(TRAILER.len() + 1).filter(|bytes| {
             // Behind the end of a batch begins another, or nothing.

@@ -133,11 +133,18 @@ pub(crate) fn read_closed(rows: usize, key: &[u8]) -> Option<(Period, Dimension,
 }
 
 /// The key of a dedupe record.
-pub(crate) fn dedupe(tenant_id: &TenantId, kind: Kind, digest: &Digest) -> Vec<u8> {
-    let mut key = tenant(tenant_id);
-    key.push(kind.byte());
-    key.extend_from_slice(digest.as_bytes());
+pub(crate) fn dedupe(tenant: &TenantId, kind: Kind, digest: &Digest) -> Vec<u8> {
+    let mut key = Vec::with_capacity(tenant.as_str().len() + 18);
+    put_dedupe(&mut key, tenant, kind, digest);
     key
+}
+
+/// Appends the key of a dedupe record.
+pub(crate) fn put_dedupe(out: &mut Vec<u8>, tenant: &TenantId, kind: Kind, digest: &Digest) {
+    out.extend_from_slice(tenant.as_str().as_bytes());
+    out.push(0);
+    out.push(kind.byte());
+    out.extend_from_slice(digest.as_bytes());
 }
 
 /// The key under which a dedupe record whose row is gone waits for its end; the rest is the record's own.

@@ -218,7 +218,10 @@ impl InteractionStore for EmbeddedStore {
         let terms = Terms::live(&self.0.shared);
         let op = RecordOp::new(&self.0.shared, event.into(), terms);
         let bytes = op.bytes();
-        let answer = self.0.submit("record_event", Op::Record(op), bytes).await?;
+        let answer = self
+            .0
+            .submit("record_event", Op::Record(Box::new(op)), bytes)
+            .await?;
         recorded(answer).map_err(named("record_event"))
     }
 
@@ -270,7 +273,7 @@ impl InteractionStore for EmbeddedStore {
         for record in records {
             let op = RecordOp::new(&self.0.shared, record, terms);
             let bytes = op.bytes();
-            ops.push((Op::Record(op), bytes));
+            ops.push((Op::Record(Box::new(op)), bytes));
             if ops.len() % TURN == 0 {
                 tokio::task::yield_now().await;
             }
@@ -315,7 +318,10 @@ impl InteractionStore for EmbeddedStore {
         let terms = Terms::live(&self.0.shared);
         let op = DecisionOp::new(&self.0.shared, decision.into(), terms);
         let bytes = op.bytes();
-        let answer = self.0.submit("record_decision", Op::Decide(op), bytes).await?;
+        let answer = self
+            .0
+            .submit("record_decision", Op::Decide(Box::new(op)), bytes)
+            .await?;
         decided(answer).map_err(named("record_decision"))
     }
 
@@ -338,7 +344,7 @@ impl InteractionStore for EmbeddedStore {
         for record in records {
             let op = DecisionOp::new(&self.0.shared, record, terms);
             let bytes = op.bytes();
-            ops.push((Op::Decide(op), bytes));
+            ops.push((Op::Decide(Box::new(op)), bytes));
             if ops.len() % TURN == 0 {
                 tokio::task::yield_now().await;
             }

@@ -162,13 +162,11 @@ pub(crate) struct Dedupe<'a> {
 }
 
 impl<'a> Dedupe<'a> {
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(32 + self.id.len());
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         out.push(VERSION);
         out.extend_from_slice(self.content.as_bytes());
-        put_signed(&mut out, self.arrived_ms);
+        put_signed(out, self.arrived_ms);
         out.extend_from_slice(self.id.as_bytes());
-        out
     }
 
     pub(crate) fn decode(bytes: &'a [u8]) -> Result<Self> {

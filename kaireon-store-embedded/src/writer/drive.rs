@@ -123,6 +123,7 @@ impl Writer {
     fn commit_together(&self, engine: &Engine, ops: &[Op]) -> Result<Vec<Result<Answer>>, Broken> {
         let prepare = || {
             let mut unit = Unit::new(engine, &self.shared);
+            unit.look_ahead(ops);
             let answers: Vec<_> = ops.iter().map(|op| unit.apply(op)).collect();
             let ready = if unit.is_empty() {
                 None

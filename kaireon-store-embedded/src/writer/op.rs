@@ -17,8 +17,9 @@ use crate::shared::Shared;
 
 /// One item of the writer's queue. Units may be tried again, so an operation is not used up by being applied.
 pub(crate) enum Op {
-    Record(RecordOp),
-    Decide(DecisionOp),
+    // Boxed, because operations are moved from the caller to the queue to the writer.
+    Record(Box<RecordOp>),
+    Decide(Box<DecisionOp>),
     RaiseFence(FenceRequest),
     SetLanes(LaneSet),
     Append(Vec<HostEvent>),
@@ -40,6 +41,17 @@ pub(crate) enum Op {
     Remove(Removal),
     /// Only asks for a sign of life.
     Nothing,
+}
+
+impl Op {
+    /// The key of the dedupe record that it will ask for.
+    pub(crate) fn dedupe_key(&self) -> Option<&Slice> {
+        match self {
+            Self::Record(op) => Some(&op.dedupe_key),
+            Self::Decide(op) => Some(&op.dedupe_key),
+            _ => None,
+        }
+    }
 }
 
 /// What the writer answers.
@@ -99,16 +111,23 @@ impl RecordOp {
             arrived_ms: terms.now.timestamp_millis(),
             id: value.id.as_str(),
         };
-        let mut row = Vec::with_capacity(192);
-        codec::put_interaction(&mut row, &value);
         let digest = key.idempotency_key(&value.idempotency_key);
+        // One buffer for all that is copied into slices of their own.
+        let mut buffer = Vec::with_capacity(256);
+        codec::put_interaction(&mut buffer, &value);
+        let row = Slice::from(buffer.as_slice());
+        buffer.clear();
+        dedupe.encode(&mut buffer);
+        let dedupe = Slice::from(buffer.as_slice());
+        buffer.clear();
+        keys::put_dedupe(&mut buffer, &value.tenant, keys::Kind::Interaction, &digest);
         Self {
             identity,
-            dedupe_key: keys::dedupe(&value.tenant, keys::Kind::Interaction, &digest).into(),
-            dedupe: dedupe.encode().into(),
+            dedupe_key: Slice::from(buffer.as_slice()),
+            dedupe,
             customer_key: keys::customer(&value.tenant, &value.customer),
             tie: HistoryCursor::tie_of(&value.idempotency_key),
-            row: row.into(),
+            row,
             value,
             generation,
             terms,

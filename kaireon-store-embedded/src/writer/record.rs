@@ -26,7 +26,7 @@ impl Unit<'_> {
         } = op;
         let (_, settings) = self.tenant(&value.tenant);
         check_terms(settings, *terms, *generation)?;
-        if let Some(known) = self.get(Space::Dedupe, dedupe_key)? {
+        if let Some(known) = self.dedupe(dedupe_key)? {
             let known = Dedupe::decode(&known)?;
             if known.content != *identity {
                 return Err(conflict());
@@ -42,7 +42,7 @@ impl Unit<'_> {
             timestamp_ms,
         )?;
         // From here on nothing fails.
-        self.stage(Space::Dedupe, dedupe_key.clone(), Some(dedupe.clone()));
+        self.put_dedupe(dedupe_key, dedupe.clone());
         if purged {
             self.expire(&value.tenant, *terms, dedupe_key);
         } else {
@@ -78,7 +78,7 @@ impl Unit<'_> {
         } = op;
         let (_, settings) = self.tenant(&value.tenant);
         check_terms(settings, *terms, *generation)?;
-        if let Some(known) = self.get(Space::Dedupe, dedupe_key)? {
+        if let Some(known) = self.dedupe(dedupe_key)? {
             if Dedupe::decode(&known)?.content != *content {
                 return Err(conflict());
             }
@@ -98,7 +98,9 @@ impl Unit<'_> {
             // The id is the key itself; the record keeps nothing readable.
             id: "",
         };
-        self.stage(Space::Dedupe, dedupe_key.clone(), Some(dedupe.encode().into()));
+        let mut known = Vec::with_capacity(32);
+        dedupe.encode(&mut known);
+        self.put_dedupe(dedupe_key, known.into());
         if purged {
             self.expire(&value.tenant, *terms, dedupe_key);
         } else {
