@@ -88,7 +88,7 @@ fn of_draw(rounds: &mut Rounds, draw: Draw, folder: &Path) {
     let mut recorded = preload;
 
     if rounds.settings.wants(&id("bulk")) {
-        let times = rounds.settings.rounds(5);
+        let times = rounds.settings.rounds(3);
         let mut measured: [Side; 2] = std::array::from_fn(|_| Side::default());
         for round in 0..times {
             let mut sides: [&mut kaireon_benches::Measure<'_>; 2] = [
