@@ -250,6 +250,7 @@ fn summaries(rounds: &mut Rounds, folder: &Path) {
         report(id, Goal::Reach("≤ 1.2"), our_side.over(&raw_side), both, note);
     }
     let [few, much] = [few, much].map(|query| vec![query]);
+    let hot = Workload::new(Draw::Uniform, 1).customers(1)[0];
     let [raw_side, few_side, much_side] = rounds.interleave(
         "embedded.summaries/hot",
         9,
@@ -258,7 +259,7 @@ fn summaries(rounds: &mut Rounds, folder: &Path) {
             &mut |reads| {
                 let begun = Instant::now();
                 for _ in 0..reads {
-                    assert!(std::hint::black_box(raw.read_customer(0)) > 0);
+                    assert!(std::hint::black_box(raw.read_customer(hot)) > 0);
                 }
                 begun.elapsed()
             },
