@@ -1,6 +1,11 @@
-//! Compact binary values, for adapters that keep records as bytes: variable-length integers and counted texts.
+//! Compact binary values, for adapters that keep records as bytes: variable-length integers and counted texts, and
+//! whole interactions and decisions made of them.
 //!
 //! Reading never panics and never allocates more than the bytes that are there: whatever is wrong is `Corrupt`.
+
+mod record;
+
+pub use record::{decision_of, interaction_of, put_decision, put_interaction};
 
 use crate::{Error, ErrorKind, Result};
 

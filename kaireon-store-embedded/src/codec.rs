@@ -1,16 +1,16 @@
 //! The values: a version byte, then compact binary. What cannot be read back is `Corrupt`.
 
 mod entry;
-mod record;
 mod state;
 
 pub(crate) use entry::{Told, dead_of, entry_of, put_dead, put_entry, put_recorded};
-pub(crate) use record::{decision_of, interaction_of, put_decision, put_interaction};
+pub(crate) use kaireon_core::wire::{decision_of, interaction_of, put_decision, put_interaction};
 pub(crate) use state::{
     Birth, Dedupe, Head, Pending, Settings, StoredReceipt, customer_of, generation_of, put_customer,
     put_generation,
 };
 
+use kaireon_core::time::{self, Timestamp};
 use kaireon_core::wire::{Reader, corrupt};
 use kaireon_core::{Error, Result};
 
@@ -24,6 +24,11 @@ fn open(bytes: &[u8]) -> Result<Reader<'_>> {
         return Err(corrupt("a stored value is of an unknown version"));
     }
     Ok(reader)
+}
+
+/// Reads a time.
+fn timestamp(reader: &mut Reader<'_>) -> Result<Timestamp> {
+    time::from_millis(reader.signed()?).ok_or_else(|| corrupt("a stored time is out of range"))
 }
 
 /// A stored part that its own type refuses.

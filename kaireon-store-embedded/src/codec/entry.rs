@@ -6,8 +6,7 @@ use kaireon_core::store::Generation;
 use kaireon_core::time::Timestamp;
 use kaireon_core::wire::{Reader, corrupt, put_signed, put_text, put_varint};
 
-use super::record::timestamp;
-use super::{VERSION, decision_of, interaction_of, open, put_decision, put_interaction};
+use super::{VERSION, decision_of, interaction_of, open, put_decision, put_interaction, timestamp};
 
 const INTERACTION: u8 = b'i';
 const DECISION: u8 = b'd';

@@ -7,8 +7,7 @@ use kaireon_core::store::{Epoch, ErasureId, ErasureReceipt, Generation};
 use kaireon_core::time::Timestamp;
 use kaireon_core::wire::{corrupt, put_signed, put_text, put_varint};
 
-use super::record::timestamp;
-use super::{VERSION, open, refused};
+use super::{VERSION, open, refused, timestamp};
 
 /// What a store was made with.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,13 +1,14 @@
-//! Interactions and decisions.
+//! Interactions and decisions, whole: what a row or an outbox entry keeps of them.
 
-use kaireon_core::time::{self, Timestamp};
-use kaireon_core::wire::{Reader, corrupt, put_signed, put_text, put_varint};
-use kaireon_core::{
-    Attributes, Classification, Decision, DecisionFields, Direction, IdempotencyKey, Interaction,
+use super::{Reader, corrupt, put_signed, put_text, put_varint};
+use crate::time::{self, Timestamp};
+use crate::{
+    Attributes, Classification, Decision, DecisionFields, Direction, Error, IdempotencyKey, Interaction,
     InteractionFields, InteractionType, Propensity, RankedOffer, Result, Value,
 };
 
-use super::{VERSION, open, refused};
+/// The version of every record.
+const VERSION: u8 = 1;
 
 /// Which optional parts follow.
 mod has {
@@ -40,7 +41,7 @@ const TYPES: [InteractionType; 7] = [
 ];
 
 /// Appends everything of an interaction.
-pub(crate) fn put_interaction(out: &mut Vec<u8>, interaction: &Interaction) {
+pub fn put_interaction(out: &mut Vec<u8>, interaction: &Interaction) {
     let InteractionFields {
         id,
         tenant,
@@ -105,13 +106,16 @@ pub(crate) fn put_interaction(out: &mut Vec<u8>, interaction: &Interaction) {
 }
 
 /// Reads what [`put_interaction`] wrote.
-pub(crate) fn interaction_of(bytes: &[u8]) -> Result<Interaction> {
+///
+/// # Errors
+/// `Corrupt`.
+pub fn interaction_of(bytes: &[u8]) -> Result<Interaction> {
     let mut reader = open(bytes)?;
     let flags = flags(&mut reader)?;
     let has = |bit: u16| flags & bit != 0;
     let tenant = id(&mut reader)?;
     let customer = id(&mut reader)?;
-    let own_id: kaireon_core::InteractionId = id(&mut reader)?;
+    let own_id: crate::InteractionId = id(&mut reader)?;
     let timestamp = timestamp(&mut reader)?;
     let offer = id(&mut reader)?;
     let creative = id(&mut reader)?;
@@ -160,7 +164,7 @@ pub(crate) fn interaction_of(bytes: &[u8]) -> Result<Interaction> {
 }
 
 /// Appends everything of a decision.
-pub(crate) fn put_decision(out: &mut Vec<u8>, decision: &Decision) {
+pub fn put_decision(out: &mut Vec<u8>, decision: &Decision) {
     let DecisionFields {
         id,
         tenant,
@@ -186,7 +190,10 @@ pub(crate) fn put_decision(out: &mut Vec<u8>, decision: &Decision) {
 }
 
 /// Reads what [`put_decision`] wrote.
-pub(crate) fn decision_of(bytes: &[u8]) -> Result<Decision> {
+///
+/// # Errors
+/// `Corrupt`.
+pub fn decision_of(bytes: &[u8]) -> Result<Decision> {
     let mut reader = open(bytes)?;
     let flags = flags(&mut reader)?;
     let tenant = id(&mut reader)?;
@@ -258,6 +265,20 @@ fn ranked_of(reader: &mut Reader<'_>) -> Result<RankedOffer> {
     })
 }
 
+/// Begins to read a record.
+fn open(bytes: &[u8]) -> Result<Reader<'_>> {
+    let mut reader = Reader::new(bytes);
+    if reader.byte()? != VERSION {
+        return Err(corrupt("a stored record is of an unknown version"));
+    }
+    Ok(reader)
+}
+
+/// A stored part that its own type refuses.
+fn refused(_: Error) -> Error {
+    corrupt("a stored record is out of bounds")
+}
+
 fn flags(reader: &mut Reader<'_>) -> Result<u16> {
     let flags = u16::from_le_bytes(reader.array()?);
     if flags & !has::KNOWN != 0 {
@@ -298,11 +319,11 @@ fn put_attributes(out: &mut Vec<u8>, attributes: &Attributes) {
 }
 
 /// Reads any identifier.
-pub(super) fn id<'a, T: TryFrom<&'a str, Error = kaireon_core::Error>>(reader: &mut Reader<'a>) -> Result<T> {
+fn id<'a, T: TryFrom<&'a str, Error = Error>>(reader: &mut Reader<'a>) -> Result<T> {
     T::try_from(reader.text()?).map_err(refused)
 }
 
-fn optional<'a, T: TryFrom<&'a str, Error = kaireon_core::Error>>(
+fn optional<'a, T: TryFrom<&'a str, Error = Error>>(
     reader: &mut Reader<'a>,
     present: bool,
 ) -> Result<Option<T>> {
@@ -310,7 +331,7 @@ fn optional<'a, T: TryFrom<&'a str, Error = kaireon_core::Error>>(
 }
 
 /// Reads a time.
-pub(super) fn timestamp(reader: &mut Reader<'_>) -> Result<Timestamp> {
+fn timestamp(reader: &mut Reader<'_>) -> Result<Timestamp> {
     time::from_millis(reader.signed()?).ok_or_else(|| corrupt("a stored time is out of range"))
 }
 
