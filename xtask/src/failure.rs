@@ -3,6 +3,7 @@
 use std::fmt;
 
 /// What went wrong, and on what.
+#[derive(Clone)]
 pub(crate) struct Failure(String);
 
 pub(crate) type Result<T> = std::result::Result<T, Failure>;

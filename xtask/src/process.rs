@@ -102,6 +102,29 @@ pub(crate) fn stdout_of(command: &mut Command) -> Result<String> {
     Ok(captured.stdout)
 }
 
+/// Runs it silently with `input` on its standard input, and returns what it wrote to standard output.
+pub(crate) fn answer_to(command: &mut Command, input: &str) -> Result<String> {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context(shown(command))?;
+    let mut stdin = child
+        .stdin
+        .take()
+        .context("a piped child has no standard input")?;
+    // Short enough for the pipe; a child that ends without reading it tells why by its own output.
+    let _ = stdin.write_all(input.as_bytes());
+    drop(stdin);
+    let output = child.wait_with_output().context(shown(command))?;
+    if !output.status.success() {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("{}: {}\n{errors}", output.status, shown(command)).into());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 /// Runs it silently and returns everything.
 pub(crate) fn capture(command: &mut Command) -> Result<Captured> {
     let output = command.stdin(Stdio::null()).output().context(shown(command))?;

@@ -42,7 +42,22 @@ pub(crate) enum Up {
 pub(crate) struct Status {
     pub(crate) provider: String,
     pub(crate) state: String,
+    pub(crate) version: String,
+    pub(crate) pids: String,
     pub(crate) address: String,
+}
+
+impl Status {
+    fn unknown(state: String) -> Self {
+        let none = || "-".to_owned();
+        Self {
+            provider: none(),
+            state,
+            version: none(),
+            pids: none(),
+            address: none(),
+        }
+    }
 }
 
 impl Up {
@@ -77,14 +92,18 @@ impl Control {
         }
     }
 
-    /// Makes the service answer, by the first provider that can.
-    pub(crate) fn up(&self, service: &dyn Service) -> Result<Up> {
+    /// Makes the service answer, by the first provider that can; `others` says where those are that it needs.
+    pub(crate) fn up(&self, service: &dyn Service, others: &Environment) -> Result<Up> {
         let folder = self.folder_of(service);
         let facts = self.facts(service);
+        let given = given(service, others);
         if !facts.url_is_set
             && let Some(state) = State::load(&folder)?
         {
-            if service.ready(&state.environment).is_ok() {
+            // One that stands before a server which has moved since still answers, for nothing.
+            if given.as_ref().is_ok_and(|given| *given == state.given)
+                && service.ready(&state.environment).is_ok()
+            {
                 return Ok(Up::Was(state.provider, state.environment));
             }
             // A start that was interrupted, or a server that died: what is left of it goes first.
@@ -94,8 +113,8 @@ impl Control {
         for &provider in order(facts) {
             let tried = match provider {
                 Provider::Environment => self.given(service),
-                Provider::Compose => self.compose_up(service),
-                Provider::Packages => self.packages_up(service),
+                Provider::Compose => given.clone().and_then(|given| self.compose_up(service, given)),
+                Provider::Packages => given.clone().and_then(|given| self.packages_up(service, given)),
             };
             match tried {
                 Ok(up) => return Ok(up),
@@ -118,6 +137,7 @@ impl Control {
 
     pub(crate) fn status(&self, service: &dyn Service) -> Status {
         let folder = self.folder_of(service);
+        let mut pids = Vec::new();
         let (provider, environment) = if let Some(url) = (self.variable)(service.variable()) {
             (
                 Provider::Environment.name(),
@@ -125,23 +145,23 @@ impl Control {
             )
         } else {
             match State::load(&folder) {
-                Ok(Some(state)) => (state.provider.name(), Some(state.environment)),
-                Ok(None) => ("-", None),
-                Err(failure) => {
-                    let state = failure.to_string();
-                    return Status {
-                        provider: "-".to_owned(),
-                        state,
-                        address: "-".to_owned(),
-                    };
+                Ok(Some(state)) => {
+                    pids = state.processes.iter().map(|p| p.pid.to_string()).collect();
+                    (state.provider.name(), Some(state.environment))
                 }
+                Ok(None) => ("-", None),
+                Err(failure) => return Status::unknown(failure.to_string()),
             }
         };
-        let state = match &environment {
-            None => "not started".to_owned(),
+        let (state, version) = match &environment {
+            None => ("not started".to_owned(), "-".to_owned()),
             Some(environment) => match service.ready(environment) {
-                Ok(()) => "running".to_owned(),
-                Err(failure) => format!("does not answer: {failure}"),
+                Ok(()) => {
+                    let version = service.version(environment);
+                    let version = version.unwrap_or_else(|failure| format!("unknown: {failure}"));
+                    ("running".to_owned(), version)
+                }
+                Err(failure) => (format!("does not answer: {failure}"), "-".to_owned()),
             },
         };
         let url = environment
@@ -151,6 +171,12 @@ impl Control {
         Status {
             provider: provider.to_owned(),
             state,
+            version,
+            pids: if pids.is_empty() {
+                "-".to_owned()
+            } else {
+                pids.join(" ")
+            },
             address,
         }
     }
@@ -161,7 +187,8 @@ impl Control {
 
     fn facts(&self, service: &dyn Service) -> Facts {
         let url_is_set = (self.variable)(service.variable()).is_some();
-        let compose_answers = !url_is_set && service.compose().is_some() && self.engine_answers();
+        let has_entry = service.compose(&self.folder_of(service)).is_some();
+        let compose_answers = !url_is_set && has_entry && self.engine_answers();
         Facts {
             url_is_set,
             compose_answers,
@@ -181,6 +208,8 @@ impl Control {
     fn docker<const N: usize>(&self, words: [&str; N]) -> Command {
         let mut docker = Command::new(&self.docker);
         docker.current_dir(&self.root).args(words);
+        // Where compose.yaml finds what `prepare` made.
+        docker.env("KAIREON_SERVICES", &self.folder);
         docker
     }
 
@@ -191,14 +220,19 @@ impl Control {
             && answers(self.docker(["compose", "version"]))
     }
 
-    fn compose_up(&self, service: &dyn Service) -> Result<Up> {
+    fn compose_up(&self, service: &dyn Service, given: Environment) -> Result<Up> {
+        let folder = self.folder_of(service);
         let Compose {
             service: entry,
             environment,
-        } = service.compose().context("it has no entry in compose.yaml")?;
+        } = service
+            .compose(&folder)
+            .context("it has no entry in compose.yaml")?;
+        std::fs::create_dir_all(&folder).context(folder.display())?;
+        service.prepare(&folder)?;
         process::run(&mut self.docker(["compose", "up", "--detach", "--wait", &entry]))?;
-        let state = State::compose(environment);
-        state.save(&self.folder_of(service))?;
+        let state = State::compose(environment, given);
+        state.save(&folder)?;
         match self.await_answer(service, &state.environment, &[]) {
             Ok(()) => Ok(Up::Started(state)),
             Err(failure) => {
@@ -208,11 +242,12 @@ impl Control {
         }
     }
 
-    fn packages_up(&self, service: &dyn Service) -> Result<Up> {
+    fn packages_up(&self, service: &dyn Service, given: Environment) -> Result<Up> {
         let folder = self.folder_of(service);
         std::fs::create_dir_all(&folder).context(folder.display())?;
         service.install(&folder)?;
-        let mut launch = Launch::new(&folder);
+        service.prepare(&folder)?;
+        let mut launch = Launch::new(&folder, given);
         let answered = service
             .start(&mut launch)
             .and_then(|()| self.await_answer(service, launch.environment(), launch.processes()));
@@ -257,7 +292,7 @@ impl Control {
             Provider::Environment => {}
             Provider::Compose => {
                 let entry = service
-                    .compose()
+                    .compose(&folder)
                     .context("it has no entry in compose.yaml any more")?
                     .service;
                 process::run(&mut self.docker(["compose", "rm", "--stop", "--force", "--volumes", &entry]))?;
@@ -266,4 +301,15 @@ impl Control {
         }
         State::forget(&folder)
     }
+}
+
+/// Where the services are that this one needs.
+fn given(service: &dyn Service, others: &Environment) -> Result<Environment> {
+    let known = service.requires().iter().map(|need| {
+        let url = others
+            .get(need.variable)
+            .context(format_args!("it needs {}, which is not running", need.service))?;
+        Ok((need.variable.to_owned(), url.clone()))
+    });
+    known.collect()
 }

@@ -18,11 +18,17 @@ pub(crate) struct Launch<'a> {
 }
 
 impl<'a> Launch<'a> {
-    pub(crate) fn new(folder: &'a Path) -> Self {
+    pub(crate) fn new(folder: &'a Path, given: Environment) -> Self {
         Self {
             folder,
-            state: State::packages(),
+            state: State::packages(given),
         }
+    }
+
+    /// Where a service is that this one requires.
+    pub(crate) fn given(&self, variable: &str) -> Result<&str> {
+        let given = self.state.given.get(variable).map(String::as_str);
+        given.context(format_args!("{variable} is not known"))
     }
 
     /// The service's own folder, for data, configuration and logs.

@@ -5,9 +5,12 @@
 //! with the reason of each. A new service is one file here with one [`Service`], and a line in [`registry`].
 
 mod control;
-// `expect`, so that whoever registers the first service is told to take it away.
-#[cfg_attr(not(test), expect(dead_code, reason = "no service is registered yet"))]
+mod install;
 mod launch;
+mod leaks;
+mod owner;
+mod port;
+mod postgres;
 mod process;
 mod provider;
 mod service;
@@ -22,12 +25,18 @@ use crate::workspace::Workspace;
 use control::{Control, Status};
 use service::Service;
 
+pub(crate) use leaks::Leaks;
 pub(crate) use session::Session;
 
 /// Every service that a suite may ask for, in the order in which they start.
 fn registry() -> Vec<Box<dyn Service>> {
-    // None yet: everything that exists runs in process. PostgreSQL is the first to come.
-    Vec::new()
+    vec![
+        Box::new(postgres::Programs),
+        Box::new(postgres::Server),
+        Box::new(postgres::SecondServer),
+        Box::new(postgres::Bouncer),
+        Box::new(postgres::NewBouncer),
+    ]
 }
 
 /// `cargo xtask services up|down|status [NAME…]`.
@@ -35,11 +44,12 @@ pub(crate) fn command(workspace: &Workspace, mut args: Args) -> Result<()> {
     let verb = args
         .next_word()
         .context("services needs one of up, down, status")?;
-    let services = selected(registry(), &args.names()?)?;
-    let control = Control::new(workspace);
-    if services.is_empty() {
-        println!("no service is registered: every backend that exists so far runs in process");
+    let mut names = args.names()?;
+    if verb == "up" && !names.is_empty() {
+        names.extend(required(&registry(), &names));
     }
+    let services = selected(registry(), &names)?;
+    let control = Control::new(workspace);
     match verb.as_str() {
         "up" => up(&control, &services),
         "down" => down(&control, &services),
@@ -54,11 +64,7 @@ pub(crate) fn command(workspace: &Workspace, mut args: Args) -> Result<()> {
 fn selected(services: Vec<Box<dyn Service>>, names: &[String]) -> Result<Vec<Box<dyn Service>>> {
     let known: Vec<&str> = services.iter().map(|service| service.name()).collect();
     if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
-        let known = if known.is_empty() {
-            "none is registered yet".to_owned()
-        } else {
-            known.join(", ")
-        };
+        let known = known.join(", ");
         return Err(format!("there is no service {unknown}; known: {known}").into());
     }
     let wanted = |service: &dyn Service| names.is_empty() || names.iter().any(|name| name == service.name());
@@ -68,11 +74,24 @@ fn selected(services: Vec<Box<dyn Service>>, names: &[String]) -> Result<Vec<Box
         .collect())
 }
 
+/// What the named services need besides themselves; nothing that is needed needs anything in turn.
+fn required(services: &[Box<dyn Service>], names: &[String]) -> Vec<String> {
+    let named = services
+        .iter()
+        .filter(|service| names.iter().any(|name| name == service.name()));
+    named
+        .flat_map(|service| service.requires())
+        .map(|need| need.service.to_owned())
+        .collect()
+}
+
 fn up(control: &Control, services: &[Box<dyn Service>]) -> Result<()> {
     let mut missing = Vec::new();
+    let mut known = state::Environment::new();
     for service in services {
-        match control.up(service.as_ref()) {
+        match control.up(service.as_ref(), &known) {
             Ok(up) => {
+                known.extend(up.environment().clone());
                 println!("{}: {}", service.name(), up.provider());
                 for (name, value) in up.exports() {
                     println!("export {name}='{value}'");
@@ -109,22 +128,25 @@ fn down(control: &Control, services: &[Box<dyn Service>]) -> Result<()> {
 }
 
 fn show(control: &Control, services: &[Box<dyn Service>]) {
-    if services.is_empty() {
-        return;
-    }
-    let rows: Vec<[String; 4]> = services
+    let rows: Vec<[String; 6]> = services
         .iter()
         .map(|service| {
             let Status {
                 provider,
                 state,
+                version,
+                pids,
                 address,
             } = control.status(service.as_ref());
-            [service.name().to_owned(), provider, state, address]
+            let name = service.name().to_owned();
+            [name, provider, state, version, pids, address]
         })
         .collect();
     print!(
         "{}",
-        crate::table::layout(["service", "provider", "state", "address"], &rows)
+        crate::table::layout(
+            ["service", "provider", "state", "version", "pid", "address"],
+            &rows
+        )
     );
 }

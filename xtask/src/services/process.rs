@@ -34,13 +34,18 @@ impl Process {
 
 /// Ends them: SIGTERM, ten seconds, SIGKILL to each one's whole group.
 pub(crate) fn end(processes: &[Process]) -> Result<()> {
-    end_within(processes, Duration::from_secs(10))
+    end_by("TERM", processes)
 }
 
-fn end_within(processes: &[Process], patience: Duration) -> Result<()> {
+/// The same with another polite signal, for a server that means something else by SIGTERM.
+pub(crate) fn end_by(signal: &str, processes: &[Process]) -> Result<()> {
+    end_within(processes, signal, Duration::from_secs(10))
+}
+
+fn end_within(processes: &[Process], signal: &str, patience: Duration) -> Result<()> {
     let alive = |process: &&Process| process.is_alive();
     for process in processes.iter().filter(alive) {
-        process.signal(&process.pid.to_string(), "TERM");
+        process.signal(&process.pid.to_string(), signal);
     }
     if wait_until(patience, || !processes.iter().any(Process::is_alive)) {
         return Ok(());
@@ -149,7 +154,7 @@ mod tests {
         let mut word = [0; 4];
         child.stdout.take().unwrap().read_exact(&mut word).unwrap();
         let known = Process::of(child.id()).unwrap();
-        end_within(std::slice::from_ref(&known), Duration::from_millis(100)).unwrap();
+        end_within(std::slice::from_ref(&known), "TERM", Duration::from_millis(100)).unwrap();
         assert!(!known.is_alive());
         child.wait().unwrap();
     }

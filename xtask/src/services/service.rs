@@ -1,5 +1,6 @@
 //! What a service says about itself.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::launch::Launch;
@@ -15,8 +16,18 @@ pub(crate) trait Service {
     /// The variable in which suites look for its URL. Set beforehand, it is the service.
     fn variable(&self) -> &str;
 
-    /// Its entry in `compose.yaml`, and what suites find in their environment when that runs.
-    fn compose(&self) -> Option<Compose>;
+    /// Other services that run before this one, and that it is told the addresses of.
+    fn requires(&self) -> &'static [Need] {
+        &[]
+    }
+
+    /// Its entry in `compose.yaml`, and what suites find in their environment when that runs from `folder`.
+    fn compose(&self, folder: &Path) -> Option<Compose>;
+
+    /// Makes what a container and a process of packages both need; `folder` is the service's own and exists.
+    fn prepare(&self, _folder: &Path) -> Result<()> {
+        Ok(())
+    }
 
     /// Brings its packages onto this machine; called before every start, so it looks before it fetches.
     fn install(&self, folder: &Path) -> Result<()>;
@@ -27,6 +38,14 @@ pub(crate) trait Service {
 
     /// Asks once, in the service's own protocol; an open port is not an answer.
     fn ready(&self, environment: &Environment) -> Result<()>;
+
+    /// What the server says it is; asked for a person to read, after it answered.
+    fn version(&self, environment: &Environment) -> Result<String>;
+
+    /// What is on the server now that a run could have left there, as lines that name it.
+    fn residue(&self, _environment: &Environment) -> Result<BTreeSet<String>> {
+        Ok(BTreeSet::new())
+    }
 
     /// Ends its processes. The default sends SIGTERM, waits, and sends SIGKILL to what is left.
     fn stop(&self, _folder: &Path, processes: &[Process]) -> Result<()> {
@@ -41,4 +60,13 @@ pub(crate) struct Compose {
     pub(crate) service: String,
     /// Where suites reach it.
     pub(crate) environment: Environment,
+}
+
+/// A service that another one needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Need {
+    /// Its name.
+    pub(crate) service: &'static str,
+    /// The variable that says where it is.
+    pub(crate) variable: &'static str,
 }

@@ -7,11 +7,21 @@ use super::state::Environment;
 use crate::failure::Result;
 use crate::workspace::Workspace;
 
+/// Marks what a run started, so that what is left of it can be told from everything else.
+pub(super) const RUN: &str = "KAIREON_TEST_RUN";
+
+fn run_id() -> String {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let nanos = since.map(|since| since.as_nanos()).unwrap_or_default();
+    format!("{}-{nanos}", std::process::id())
+}
+
 /// Every registered service, started as far as it could be.
 pub(crate) struct Session {
     control: Control,
     up: Vec<(Box<dyn Service>, Up)>,
     not_started: Vec<(String, String)>,
+    run: String,
 }
 
 impl Session {
@@ -24,11 +34,14 @@ impl Session {
             control,
             up: Vec::new(),
             not_started: Vec::new(),
+            run: run_id(),
         };
+        let mut known = Environment::new();
         for service in services {
-            match session.control.up(service.as_ref()) {
+            match session.control.up(service.as_ref(), &known) {
                 Ok(up) => {
                     println!("service {}: {}", service.name(), up.provider());
+                    known.extend(up.environment().clone());
                     session.up.push((service, up));
                 }
                 Err(failure) => {
@@ -51,9 +64,19 @@ impl Session {
         &self.not_started
     }
 
+    /// The services that answer, and where.
+    pub(super) fn up(&self) -> impl Iterator<Item = (&dyn Service, &Up)> {
+        self.up.iter().map(|(service, up)| (service.as_ref(), up))
+    }
+
+    /// What every process of this run has in its environment as [`RUN`], and no other process has.
+    pub(super) fn run(&self) -> &str {
+        &self.run
+    }
+
     /// What suites find in their environment.
     pub(crate) fn environment(&self) -> Vec<(String, String)> {
-        let mut all = Environment::new();
+        let mut all = Environment::from([(RUN.to_owned(), self.run.clone())]);
         for (_, up) in &self.up {
             all.extend(up.environment().clone());
         }

@@ -18,22 +18,26 @@ pub(crate) struct State {
     pub(crate) provider: Provider,
     pub(crate) processes: Vec<Process>,
     pub(crate) environment: Environment,
+    /// Where the services that it needs were when it started.
+    pub(crate) given: Environment,
 }
 
 impl State {
-    pub(crate) fn packages() -> Self {
+    pub(crate) fn packages(given: Environment) -> Self {
         Self {
             provider: Provider::Packages,
             processes: Vec::new(),
             environment: Environment::new(),
+            given,
         }
     }
 
-    pub(crate) fn compose(environment: Environment) -> Self {
+    pub(crate) fn compose(environment: Environment, given: Environment) -> Self {
         Self {
             provider: Provider::Compose,
             processes: Vec::new(),
             environment,
+            given,
         }
     }
 
@@ -43,6 +47,7 @@ impl State {
             "provider": self.provider.name(),
             "processes": processes.map(|p| json!({"pid": p.pid, "started": p.started})).collect::<Vec<_>>(),
             "environment": self.environment,
+            "given": self.given,
         });
         std::fs::create_dir_all(folder).context(folder.display())?;
         let path = folder.join("state.json");
@@ -82,6 +87,7 @@ impl State {
             })
         };
         let variable = |(name, value): (&String, &Value)| Some((name.clone(), value.as_str()?.to_owned()));
+        let variables = |value: &Value| value.as_object()?.iter().map(variable).collect::<Option<_>>();
         Some(Self {
             provider: Provider::from_name(value["provider"].as_str()?)?,
             processes: value["processes"]
@@ -89,11 +95,8 @@ impl State {
                 .iter()
                 .map(process)
                 .collect::<Option<_>>()?,
-            environment: value["environment"]
-                .as_object()?
-                .iter()
-                .map(variable)
-                .collect::<Option<_>>()?,
+            environment: variables(&value["environment"])?,
+            given: variables(&value["given"])?,
         })
     }
 }
@@ -108,7 +111,8 @@ mod tests {
     fn a_state_is_read_as_it_was_saved() {
         let scratch = Scratch::new(&std::env::temp_dir(), "state").unwrap();
         assert_eq!(State::load(scratch.path()).unwrap(), None);
-        let mut state = State::packages();
+        let given = [("OTHER_URL".to_owned(), "x".to_owned())];
+        let mut state = State::packages(given.into());
         state.processes.push(Process {
             pid: 7,
             started: "42".to_owned(),

@@ -1,5 +1,6 @@
 //! A service of real processes, taken up and down through every provider.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -8,10 +9,10 @@ use super::control::{Control, Up};
 use super::launch::Launch;
 use super::process::Process;
 use super::provider::Provider;
-use super::service::{Compose, Service};
+use super::service::{Compose, Need, Service};
 use super::session::Session;
 use super::state::{Environment, State};
-use super::{selected, up};
+use super::{Leaks, required, selected, up};
 use crate::failure::{Context, Result};
 use crate::scratch::Scratch;
 
@@ -44,7 +45,7 @@ impl Service for Fake {
         "KAIREON_TEST_FAKE_URL"
     }
 
-    fn compose(&self) -> Option<Compose> {
+    fn compose(&self, _folder: &Path) -> Option<Compose> {
         let url = ("KAIREON_TEST_FAKE_URL".to_owned(), "compose-answer".to_owned());
         self.compose.then(|| Compose {
             service: "fake-entry".to_owned(),
@@ -80,9 +81,64 @@ impl Service for Fake {
         }
     }
 
+    fn version(&self, _environment: &Environment) -> Result<String> {
+        Ok("fake 1".to_owned())
+    }
+
+    fn residue(&self, environment: &Environment) -> Result<BTreeSet<String>> {
+        let path = environment.get(self.variable()).context("no URL")?;
+        let left = std::fs::read_to_string(Path::new(path).with_file_name("left")).unwrap_or_default();
+        Ok(left.lines().map(str::to_owned).collect())
+    }
+
     fn stop(&self, folder: &Path, processes: &[Process]) -> Result<()> {
         let _ = std::fs::remove_file(folder.join("answer"));
         super::process::end(processes)
+    }
+}
+
+/// A service that is told where another one is.
+struct Before;
+
+impl Service for Before {
+    fn name(&self) -> &'static str {
+        "before"
+    }
+
+    fn variable(&self) -> &'static str {
+        FAKE.variable()
+    }
+
+    fn requires(&self) -> &'static [Need] {
+        &[Need {
+            service: "fake-server",
+            variable: "KAIREON_TEST_FAKE_SERVER_URL",
+        }]
+    }
+
+    fn compose(&self, _folder: &Path) -> Option<Compose> {
+        None
+    }
+
+    fn install(&self, _folder: &Path) -> Result<()> {
+        Ok(())
+    }
+
+    fn start(&self, launch: &mut Launch) -> Result<()> {
+        launch.given("KAIREON_TEST_FAKE_SERVER_URL")?;
+        FAKE.start(launch)
+    }
+
+    fn ready(&self, environment: &Environment) -> Result<()> {
+        FAKE.ready(environment)
+    }
+
+    fn version(&self, environment: &Environment) -> Result<String> {
+        FAKE.version(environment)
+    }
+
+    fn stop(&self, folder: &Path, processes: &[Process]) -> Result<()> {
+        FAKE.stop(folder, processes)
     }
 }
 
@@ -110,7 +166,7 @@ fn a_service_goes_up_is_found_again_and_goes_down() {
     let control = control(&scratch);
     assert_eq!(control.status(&FAKE).state, "not started");
 
-    let Up::Started(started) = control.up(&FAKE).unwrap() else {
+    let Up::Started(started) = control.up(&FAKE, &Environment::new()).unwrap() else {
         panic!("it was not running")
     };
     assert_eq!(started.provider, Provider::Packages);
@@ -118,7 +174,7 @@ fn a_service_goes_up_is_found_again_and_goes_down() {
     assert_eq!(control.status(&FAKE).state, "running");
     assert_eq!(control.status(&FAKE).provider, "packages");
 
-    let Up::Was(provider, environment) = control.up(&FAKE).unwrap() else {
+    let Up::Was(provider, environment) = control.up(&FAKE, &Environment::new()).unwrap() else {
         panic!("it was started twice")
     };
     assert_eq!((provider, environment), (Provider::Packages, started.environment));
@@ -132,13 +188,13 @@ fn a_service_goes_up_is_found_again_and_goes_down() {
 fn a_server_that_died_is_started_anew() {
     let scratch = scratch("died");
     let control = control(&scratch);
-    let Up::Started(first) = control.up(&FAKE).unwrap() else {
+    let Up::Started(first) = control.up(&FAKE, &Environment::new()).unwrap() else {
         panic!("it was not running")
     };
     FAKE.stop(&control.folder.join("fake"), &first.processes).unwrap();
     assert!(control.status(&FAKE).state.starts_with("does not answer"));
 
-    let Up::Started(second) = control.up(&FAKE).unwrap() else {
+    let Up::Started(second) = control.up(&FAKE, &Environment::new()).unwrap() else {
         panic!("it was dead")
     };
     assert_ne!(first.processes, second.processes);
@@ -150,7 +206,7 @@ fn a_url_in_the_environment_is_used_and_left_running() {
     let scratch = scratch("given");
     let mut control = control(&scratch);
     control.variable = |_| Some("compose-answer".to_owned());
-    let up = control.up(&FAKE).unwrap();
+    let up = control.up(&FAKE, &Environment::new()).unwrap();
     assert!(matches!(up, Up::Was(Provider::Environment, _)));
     assert_eq!(up.exports().count(), 0);
     assert_eq!(control.status(&FAKE).provider, "environment");
@@ -162,7 +218,7 @@ fn a_url_where_nothing_answers_is_an_error_and_nothing_else_is_started() {
     let scratch = scratch("given-dead");
     let mut control = control(&scratch);
     control.variable = |_| Some("/no/such/answer".to_owned());
-    let failure = control.up(&FAKE).unwrap_err().to_string();
+    let failure = control.up(&FAKE, &Environment::new()).unwrap_err().to_string();
     assert!(
         failure.contains("nothing answers at KAIREON_TEST_FAKE_URL"),
         "{failure}"
@@ -193,7 +249,7 @@ fn what_cannot_start_says_why_for_each_provider_and_leaves_nothing_behind() {
         ),
     ] {
         // Whichever is seen first of a short-lived process: that it is gone, or that it is not ready.
-        let failure = control.up(&fake).unwrap_err().to_string();
+        let failure = control.up(&fake, &Environment::new()).unwrap_err().to_string();
         let vanished = fake.script == BROKEN && failure.contains("ended as it started");
         assert!(failure.contains(why) || vanished, "{failure}");
         assert!(failure.contains("KAIREON_TEST_FAKE_URL is not set"), "{failure}");
@@ -213,14 +269,14 @@ fn a_container_engine_that_answers_is_used_and_one_that_fails_is_passed_over() {
 
     // An engine that says yes to everything, then one that cannot start the entry.
     control.docker = "true".into();
-    let up = control.up(&compose()).unwrap();
+    let up = control.up(&compose(), &Environment::new()).unwrap();
     assert!(matches!(&up, Up::Started(state) if state.provider == Provider::Compose));
     assert_eq!(up.exports().count(), 1);
     assert_eq!(control.status(&compose()).provider, "compose");
     assert_eq!(control.down(&compose()).unwrap(), "stopped");
 
     control.docker = one_that_cannot_start(scratch.path());
-    let up = control.up(&compose()).unwrap();
+    let up = control.up(&compose(), &Environment::new()).unwrap();
     assert!(matches!(&up, Up::Started(state) if state.provider == Provider::Packages));
     control.down(&compose()).unwrap();
 }
@@ -238,16 +294,67 @@ fn a_session_stops_what_it_started_and_leaves_what_was_there() {
     let folder = scratch("session");
     let mut session = Session::start_all(control(&folder), vec![Box::new(FAKE)]);
     assert_eq!(session.running().collect::<Vec<_>>(), ["fake"]);
-    assert_eq!(session.environment().len(), 1);
+    let names: Vec<String> = session.environment().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["KAIREON_TEST_FAKE_URL", "KAIREON_TEST_RUN"]);
     let started = state(&control(&folder)).unwrap();
     session.stop().unwrap();
     assert!(!started.processes.iter().any(Process::is_alive));
 
     let control_of_another_command = control(&folder);
-    control_of_another_command.up(&FAKE).unwrap();
+    control_of_another_command.up(&FAKE, &Environment::new()).unwrap();
     drop(Session::start_all(control(&folder), vec![Box::new(FAKE)]));
     assert_eq!(control_of_another_command.status(&FAKE).state, "running");
     control_of_another_command.down(&FAKE).unwrap();
+}
+
+#[test]
+fn what_a_run_left_on_a_server_and_which_processes_are_named_and_what_was_there_before_is_not() {
+    let folder = scratch("leaks");
+    let mut session = Session::start_all(control(&folder), vec![Box::new(FAKE)]);
+    let left = folder.path().join("services/fake/left");
+    std::fs::write(&left, "schema of somebody\n").unwrap();
+    let leaks = Leaks::before(&session);
+    assert_eq!(leaks.after(&session, Duration::ZERO), Vec::<String>::new());
+
+    std::fs::write(&left, "schema of somebody\nschema of the run\n").unwrap();
+    let mut child = Command::new("sleep")
+        .arg("300")
+        .envs(session.environment())
+        .spawn()
+        .unwrap();
+    let found = leaks.after(&session, Duration::ZERO);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(found[0], "fake: schema of the run");
+    if Path::new("/proc/self/environ").exists() {
+        assert_eq!(found[1], format!("process {}: sleep 300", child.id()));
+    }
+    session.stop().unwrap();
+}
+
+#[test]
+fn a_server_that_moved_takes_those_that_stand_before_it_along() {
+    let scratch = scratch("moved");
+    let control = control(&scratch);
+    let server = |at: &str| Environment::from([("KAIREON_TEST_FAKE_SERVER_URL".to_owned(), at.to_owned())]);
+    let without = control.up(&Before, &Environment::new()).unwrap_err().to_string();
+    assert!(
+        without.contains("it needs fake-server, which is not running"),
+        "{without}"
+    );
+
+    let Up::Started(first) = control.up(&Before, &server("here")).unwrap() else {
+        panic!("it was not running")
+    };
+    assert!(matches!(
+        control.up(&Before, &server("here")).unwrap(),
+        Up::Was(..)
+    ));
+    let Up::Started(second) = control.up(&Before, &server("there")).unwrap() else {
+        panic!("it stands before a server that is gone")
+    };
+    assert_ne!(first.processes, second.processes);
+    control.down(&Before).unwrap();
 }
 
 #[test]
@@ -275,6 +382,9 @@ fn the_command_selects_by_name_and_fails_when_one_is_missing() {
         })]
     };
     assert_eq!(selected(fakes(), &[]).unwrap().len(), 1);
+    let before: Vec<Box<dyn Service>> = vec![Box::new(Before)];
+    assert_eq!(required(&before, &["before".to_owned()]), ["fake-server"]);
+    assert_eq!(required(&before, &["other".to_owned()]), Vec::<String>::new());
     assert_eq!(selected(fakes(), &["fake".to_owned()]).unwrap().len(), 1);
     let failure = selected(fakes(), &["other".to_owned()])
         .err()

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: services up, every suite, services down.
+//! `cargo xtask test`: services up, every suite, a look for what they left behind, services down.
 //!
 //! A test that cannot run everywhere is `#[ignore = "…"]`, and its reason alone says what it waits for:
 //!
@@ -18,10 +18,11 @@ mod output;
 mod tally;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use crate::args::Args;
 use crate::failure::Result;
-use crate::services::Session;
+use crate::services::{Leaks, Session};
 use crate::workspace::Workspace;
 
 pub(crate) use binary::{Binary, Profile, build};
@@ -29,15 +30,23 @@ pub(crate) use gate::Gate;
 use gate::Situation;
 use tally::Tally;
 
+/// How long a server may take to notice that a client is gone, and another run beside this one to tidy up.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// `cargo xtask test [--soak] [FILTER]`.
 pub(crate) fn command(workspace: &Workspace, mut args: Args) -> Result<()> {
     let soak = args.flag("--soak");
     let filter = args.name()?;
 
     let mut session = Session::start(workspace)?;
+    let leaks = Leaks::before(&session);
     let ran = run(workspace, &session, soak, filter.as_deref());
+    let left = leaks.after(&session, PATIENCE);
     let stopped = session.stop();
     let mut tally = ran?;
+    for left in left {
+        tally.fault(format!("left behind: {left}"));
+    }
     for (name, reason) in session.not_started() {
         tally.fault(format!("{name} did not start: {reason}"));
     }

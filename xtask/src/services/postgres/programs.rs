@@ -1,0 +1,103 @@
+//! The programs of PostgreSQL on this machine, for servers that a test starts, kills and starts again.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::BINDIR;
+use crate::failure::{Context, Result};
+use crate::process;
+use crate::services::install;
+use crate::services::launch::Launch;
+use crate::services::service::{Compose, Service};
+use crate::services::state::Environment;
+
+/// The lowest version that the store supports.
+const LOWEST: u32 = 15;
+
+/// No process: a folder with `initdb` and `postgres` in it.
+pub(in crate::services) struct Programs;
+
+impl Service for Programs {
+    fn name(&self) -> &'static str {
+        "postgres-bin"
+    }
+
+    fn variable(&self) -> &'static str {
+        BINDIR
+    }
+
+    fn compose(&self, _folder: &Path) -> Option<Compose> {
+        // What is inside a container cannot be killed and started again by a test.
+        None
+    }
+
+    fn install(&self, _folder: &Path) -> Result<()> {
+        folder().map(|_| ())
+    }
+
+    fn start(&self, launch: &mut Launch) -> Result<()> {
+        launch.export(BINDIR, &folder()?.display().to_string())
+    }
+
+    fn ready(&self, environment: &Environment) -> Result<()> {
+        self.version(environment).map(|_| ())
+    }
+
+    fn version(&self, environment: &Environment) -> Result<String> {
+        let folder = environment.get(BINDIR).context("it has no folder")?;
+        version_of(Path::new(folder))
+    }
+}
+
+/// What the server in `folder` says it is.
+pub(super) fn version_of(folder: &Path) -> Result<String> {
+    let said = process::stdout_of(Command::new(folder.join("postgres")).arg("--version"))?;
+    Ok(said
+        .trim()
+        .trim_start_matches("postgres (PostgreSQL) ")
+        .to_owned())
+}
+
+/// The folder of the distribution's programs, installed if they have to be. Debian's package makes and, where
+/// there is an init system, starts a cluster of its own on port 5432; that one is left alone and not used.
+pub(super) fn folder() -> Result<PathBuf> {
+    if let Some(folder) = installed() {
+        return Ok(folder);
+    }
+    install::apt(&["postgresql"])?;
+    installed().context(format_args!(
+        "the package postgresql brought no server of version {LOWEST} or newer"
+    ))
+}
+
+/// The lowest supported version that is here: the later one is what `postgres-18` is for.
+pub(super) fn installed() -> Option<PathBuf> {
+    let mut found = BTreeMap::new();
+    for (parent, prefix) in [
+        ("/usr/lib/postgresql", ""),
+        ("/opt/homebrew/opt", "postgresql@"),
+        ("/usr/local/opt", "postgresql@"),
+        ("/usr", "pgsql-"),
+    ] {
+        for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let version = name
+                .strip_prefix(prefix)
+                .and_then(|version| version.parse::<u32>().ok());
+            let folder = entry.path().join("bin");
+            if let Some(version) = version.filter(|version| *version >= LOWEST)
+                && folder.join("postgres").is_file()
+                && folder.join("initdb").is_file()
+            {
+                found.entry(version).or_insert(folder);
+            }
+        }
+    }
+    if let Some((_, folder)) = found.pop_first() {
+        return Some(folder);
+    }
+    let initdb = install::program(&["initdb"])?;
+    let folder = initdb.parent()?.to_owned();
+    folder.join("postgres").is_file().then_some(folder)
+}
