@@ -89,6 +89,10 @@ pub trait InteractionStore: Send + Sync + std::fmt::Debug {
     /// write no lane. An id is a name and not a key: two records with one id and two idempotency keys are both
     /// kept ([`HistoryCursor`] orders them).
     ///
+    /// A key is known for at least the dedupe horizon (30 days by default) after its record *arrived*, whatever
+    /// timestamp that carries, and never less long than its row stands. After that a store may forget it when it
+    /// purges.
+    ///
     /// # Errors
     /// `Err` only when the batch as a whole was refused before any item was tried.
     async fn record_events(&self, batch: RecordBatch<Interaction>) -> Result<BatchOutcome<Recorded>> {

@@ -6,6 +6,7 @@
 mod disk;
 mod expected;
 mod flaw;
+mod horizon;
 mod judge;
 mod outbox;
 mod place;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a case is a test: its panic is the report")]
 
 pub mod decisions;
+pub mod dedupe;
 pub mod erasure;
 pub mod fences;
 pub mod fields;
@@ -50,6 +51,13 @@ macro_rules! __store_cases {
                 concurrent_conflicts_leave_one_winner
                 concurrent_overlapping_batches_record_each_key_once
                 keys_that_look_alike_are_different_keys
+            }
+            store::dedupe {
+                a_retry_after_the_horizon_is_a_duplicate_while_its_row_stands
+                a_retry_within_the_horizon_is_a_duplicate_after_its_row_was_purged
+                a_late_event_is_known_for_the_horizon_after_its_arrival
+                a_retry_within_the_horizon_is_a_duplicate_after_its_customer_was_erased
+                a_decision_is_known_as_long_as_an_interaction
             }
             store::summaries {
                 one_interaction_appears_in_twelve_groups

@@ -41,6 +41,9 @@ pub(super) struct Tenant {
 pub(super) struct Known<I> {
     pub(super) content: Digest,
     pub(super) id: I,
+    pub(super) arrived: Timestamp,
+    /// The record's own time; only a flaw asks for it.
+    pub(super) timestamp: Timestamp,
 }
 
 /// A customer's rows and summaries.

@@ -34,13 +34,21 @@ expected! {
         may [concurrent_overlapping_batches_record_each_key_once
              record_events_settles_equal_keys_in_arrival_order];
     KeysPerMonth:
-        [record_event_with_reused_key_and_other_timestamp_is_a_duplicate];
+        [record_event_with_reused_key_and_other_timestamp_is_a_duplicate]
+        may [a_late_event_is_known_for_the_horizon_after_its_arrival
+             a_retry_after_the_horizon_is_a_duplicate_while_its_row_stands
+             a_retry_within_the_horizon_is_a_duplicate_after_its_customer_was_erased
+             a_retry_within_the_horizon_is_a_duplicate_after_its_row_was_purged];
     AnswersRetriesAsNew:
         [record_event_again_is_a_duplicate_of_the_first
          record_events_again_finds_every_item]
-        may [a_replicated_record_before_the_watermark_counts_but_leaves_no_row
+        may [a_late_event_is_known_for_the_horizon_after_its_arrival
+             a_replicated_record_before_the_watermark_counts_but_leaves_no_row
+             a_retry_after_the_horizon_is_a_duplicate_while_its_row_stands
              a_retry_of_a_purged_interaction_is_a_duplicate
              a_retry_of_an_erased_interaction_is_a_duplicate_and_writes_nothing
+             a_retry_within_the_horizon_is_a_duplicate_after_its_customer_was_erased
+             a_retry_within_the_horizon_is_a_duplicate_after_its_row_was_purged
              an_interaction_built_without_a_key_is_recognised_when_sent_again
              concurrent_conflicts_leave_one_winner
              concurrent_overlapping_batches_record_each_key_once
@@ -62,7 +70,11 @@ expected! {
              settings_and_decisions_are_there_after_a_restart];
     DuplicateReturnsTheRetrysId:
         [record_event_with_reused_key_and_other_id_returns_the_first_id]
-        may [concurrent_conflicts_leave_one_winner
+        may [a_late_event_is_known_for_the_horizon_after_its_arrival
+             a_retry_after_the_horizon_is_a_duplicate_while_its_row_stands
+             a_retry_within_the_horizon_is_a_duplicate_after_its_customer_was_erased
+             a_retry_within_the_horizon_is_a_duplicate_after_its_row_was_purged
+             concurrent_conflicts_leave_one_winner
              concurrent_retries_from_several_handles_record_once
              live_and_replicated_records_share_their_keys
              record_event_with_reused_key_and_other_timestamp_is_a_duplicate
@@ -98,6 +110,23 @@ expected! {
         [record_event_with_reused_key_and_other_value_conflicts
          record_event_with_reused_key_and_no_value_conflicts]
         may [a_retry_of_an_erased_interaction_is_a_duplicate_and_writes_nothing];
+    ForgetsKeysOfRowsThatStand:
+        [a_retry_after_the_horizon_is_a_duplicate_while_its_row_stands
+         a_decision_is_known_as_long_as_an_interaction];
+    PurgeForgetsKeys:
+        [a_retry_within_the_horizon_is_a_duplicate_after_its_row_was_purged
+         a_retry_within_the_horizon_is_a_duplicate_after_its_customer_was_erased
+         a_decision_is_known_as_long_as_an_interaction]
+        may [a_late_event_is_known_for_the_horizon_after_its_arrival
+             a_retry_of_a_purged_interaction_is_a_duplicate
+             purged_decisions_are_gone
+             settings_and_decisions_are_there_after_a_restart];
+    KeysAgeByTimestamp:
+        [a_late_event_is_known_for_the_horizon_after_its_arrival
+         a_decision_is_known_as_long_as_an_interaction]
+        may [a_retry_of_a_purged_interaction_is_a_duplicate
+             purged_decisions_are_gone
+             settings_and_decisions_are_there_after_a_restart];
     BatchFailsWhole:
         [record_events_settles_equal_keys_in_arrival_order
          a_new_interaction_before_the_watermark_is_refused]
@@ -146,8 +175,10 @@ expected! {
              summaries_are_read_in_order];
     SummariesFromRows:
         [summaries_outlive_the_rows_that_are_purged]
-        may [a_replicated_record_before_the_watermark_counts_but_leaves_no_row
+        may [a_late_event_is_known_for_the_horizon_after_its_arrival
+             a_replicated_record_before_the_watermark_counts_but_leaves_no_row
              a_retry_of_a_purged_interaction_is_a_duplicate
+             a_retry_within_the_horizon_is_a_duplicate_after_its_row_was_purged
              purged_rows_are_invisible_at_once];
     SummariesUnordered:
         [summaries_are_read_in_order]
@@ -220,6 +251,7 @@ expected! {
         may [a_new_interaction_after_the_erasure_is_accepted_under_the_new_generation
              a_replicated_record_of_a_higher_generation_erases_what_lies_below
              a_retry_of_an_erased_interaction_is_a_duplicate_and_writes_nothing
+             a_retry_within_the_horizon_is_a_duplicate_after_its_customer_was_erased
              a_write_under_way_does_not_come_after_the_receipt
              another_request_erases_again
              no_write_that_began_before_the_receipt_appears_after_it
@@ -228,7 +260,8 @@ expected! {
              tombstones_installed_on_another_store_erase_there];
     ErasureForgetsKeys:
         [a_retry_of_an_erased_interaction_is_a_duplicate_and_writes_nothing]
-        may [settings_and_decisions_are_there_after_a_restart];
+        may [a_retry_within_the_horizon_is_a_duplicate_after_its_customer_was_erased
+             settings_and_decisions_are_there_after_a_restart];
     ErasureMissesWriters:
         [no_write_that_began_before_the_receipt_appears_after_it]
         may [a_write_under_way_does_not_come_after_the_receipt];
@@ -255,8 +288,10 @@ expected! {
     ShowsPurgedRows:
         [purged_rows_are_invisible_at_once
          history_goes_on_over_a_purge]
-        may [a_replicated_record_before_the_watermark_counts_but_leaves_no_row
+        may [a_late_event_is_known_for_the_horizon_after_its_arrival
+             a_replicated_record_before_the_watermark_counts_but_leaves_no_row
              a_retry_of_a_purged_interaction_is_a_duplicate
+             a_retry_within_the_horizon_is_a_duplicate_after_its_row_was_purged
              a_watermark_is_never_moved_back];
     TakesPurgedTimes:
         [a_new_interaction_before_the_watermark_is_refused]
@@ -277,7 +312,8 @@ expected! {
         [replicated_records_write_no_lane];
     ReplicatedIsRestamped:
         [replicated_records_keep_id_timestamp_and_generation]
-        may [a_replicated_record_before_the_watermark_counts_but_leaves_no_row
+        may [a_late_event_is_known_for_the_horizon_after_its_arrival
+             a_replicated_record_before_the_watermark_counts_but_leaves_no_row
              a_replicated_record_of_a_higher_generation_erases_what_lies_below
              live_and_replicated_records_share_their_keys];
     OutboxLosesEntries:

@@ -18,6 +18,12 @@ pub enum Flaw {
     ConflictOverwritesTheFirst,
     /// The value is not part of the identity.
     IgnoresTheValueOfARetry,
+    /// A key is forgotten after the horizon though its row stands.
+    ForgetsKeysOfRowsThatStand,
+    /// A key is forgotten with its row, within the horizon.
+    PurgeForgetsKeys,
+    /// The horizon begins at the time of the event, not at its arrival.
+    KeysAgeByTimestamp,
     /// One wrong item of a batch fails all of them.
     BatchFailsWhole,
     /// Values are added as floats.

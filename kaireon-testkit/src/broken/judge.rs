@@ -44,7 +44,7 @@ impl Place {
     }
 
     /// The name under which an interaction's key is remembered.
-    fn key_name(&self, event: &Interaction) -> String {
+    pub(super) fn key_name(&self, event: &Interaction) -> String {
         let key = event.idempotency_key.as_str();
         if self.has(Flaw::KeysPerMonth) {
             return format!(
@@ -192,6 +192,8 @@ impl Place {
         let known = Known {
             content,
             id: event.id.clone(),
+            arrived: self.now(),
+            timestamp: event.timestamp,
         };
         disk.tenant(&event.tenant).keys.insert(name, known);
         self.apply(disk, &event, generation, kept);
@@ -368,6 +370,8 @@ impl Place {
         let known = Known {
             content,
             id: decision.id.clone(),
+            arrived: self.now(),
+            timestamp: decision.timestamp,
         };
         tenant.recommendations.insert(decision.id.clone(), known);
         if kept {

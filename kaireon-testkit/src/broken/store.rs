@@ -443,6 +443,7 @@ impl InteractionStore for Store {
         let count = decisions.len();
         decisions.retain(|_, decision| decision.value.timestamp >= watermark);
         let gone = count - decisions.len();
+        self.place.forget_keys(&mut disk, &tenant);
         Ok(PurgeReceipt::new(watermark, interactions as u64, gone as u64))
     }
 
