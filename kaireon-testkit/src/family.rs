@@ -19,7 +19,7 @@ macro_rules! publisher_suite {
     };
     ($fixture:expr, needs = $needs:literal $(,)?) => {
         $crate::__publisher_cases! { __family_tests
-        ([#[ignore = concat!("needs ", $needs)]] $fixture, $crate::publisher::PublisherFixture::close) }
+        ([#[ignore = $needs]] $fixture, $crate::publisher::PublisherFixture::close) }
     };
 }
 
@@ -32,7 +32,7 @@ macro_rules! cache_suite {
     };
     ($fixture:expr, needs = $needs:literal $(,)?) => {
         $crate::__cache_cases! { __family_tests
-        ([#[ignore = concat!("needs ", $needs)]] $fixture, $crate::cache::CacheFixture::close) }
+        ([#[ignore = $needs]] $fixture, $crate::cache::CacheFixture::close) }
     };
 }
 
@@ -45,7 +45,7 @@ macro_rules! limiter_suite {
     };
     ($fixture:expr, needs = $needs:literal $(,)?) => {
         $crate::__limiter_cases! { __family_tests
-        ([#[ignore = concat!("needs ", $needs)]] $fixture, $crate::limiter::LimiterFixture::close) }
+        ([#[ignore = $needs]] $fixture, $crate::limiter::LimiterFixture::close) }
     };
 }
 
@@ -58,6 +58,6 @@ macro_rules! breaker_suite {
     };
     ($fixture:expr, needs = $needs:literal $(,)?) => {
         $crate::__breaker_cases! { __family_tests
-        ([#[ignore = concat!("needs ", $needs)]] $fixture, $crate::breaker::BreakerFixture::close) }
+        ([#[ignore = $needs]] $fixture, $crate::breaker::BreakerFixture::close) }
     };
 }

@@ -43,7 +43,7 @@ macro_rules! store_model {
     };
     ($fixture:expr, needs = $needs:literal $(,)?) => {
         #[test]
-        #[ignore = concat!("needs ", $needs)]
+        #[ignore = $needs]
         fn any_sequence_of_operations_answers_as_the_reference_does() {
             $crate::model::check(|| async { $fixture }, $crate::model::SEQUENCES);
         }
