@@ -127,7 +127,7 @@ impl Decision {
     /// Takes fields that a store or an archive held: not compared with the clock, which may have been another.
     ///
     /// # Errors
-    /// As for [`Decision::new`], without the upper bound of the timestamp.
+    /// As for [`Decision::new`]; the upper bound of the timestamp is the end of the year 9999.
     pub fn restore(mut fields: DecisionFields) -> Result<Self> {
         fields.timestamp = time::check(fields.timestamp, fields.timestamp)?;
         if fields.offers.len() > MAX_OFFERS {

@@ -209,7 +209,7 @@ impl Interaction {
     /// Takes fields that a store or an archive held: not compared with the clock, which may have been another.
     ///
     /// # Errors
-    /// `InvalidInput` naming `rank` (zero) or `timestamp` (before 2000-01-01).
+    /// `InvalidInput` naming `rank` (zero) or `timestamp` (before 2000-01-01, or after the year 9999).
     pub fn restore(fields: InteractionFields) -> Result<Self> {
         if fields.rank == Some(0) {
             return Err(Error::invalid("rank", "is zero; ranks count from 1"));
@@ -265,7 +265,7 @@ impl<'de> Deserialize<'de> for Interaction {
 /// Builds an [`Interaction`]. The first error of any setter is told by [`build`](InteractionBuilder::build).
 ///
 /// Required: offer, creative, channel. Defaults: type impression, outcome the type's name, classification the
-/// type's usual one, direction inbound, a fresh id, a fresh idempotency key, the clock's time.
+/// type's usual one, direction inbound, a fresh id, the id as the idempotency key, the clock's time.
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct InteractionBuilder {
@@ -355,7 +355,7 @@ impl InteractionBuilder {
         recommendation: RecommendationId;
         /// Sets the outcome; the type's name by default.
         outcome: OutcomeTypeKey;
-        /// Sets the idempotency key. Give one whenever the caller itself may retry.
+        /// Sets the idempotency key; the id by default. Give one whenever the caller itself may retry.
         idempotency_key: IdempotencyKey;
     }
 

@@ -18,6 +18,10 @@ pub type Timestamp = DateTime<Utc>;
 /// The earliest timestamp that is taken, 2000-01-01T00:00:00Z, in milliseconds since the Unix epoch.
 pub const EARLIEST_MS: i64 = 946_684_800_000;
 
+/// The latest timestamp that is taken from a store or an archive, 9999-12-31T23:59:59.999Z: up to it, a year has the
+/// four digits that period keys and RFC 3339 are written with.
+pub const LATEST_MS: i64 = 253_402_300_799_999;
+
 /// How far ahead of the clock a timestamp may lie: 24 hours.
 pub const MAX_AHEAD: TimeDelta = TimeDelta::hours(24);
 
@@ -83,7 +87,8 @@ pub fn from_millis(millis: i64) -> Option<Timestamp> {
     DateTime::from_timestamp_millis(millis)
 }
 
-/// Checks that a timestamp lies between 2000-01-01 and 24 hours after `now`, and cuts it to milliseconds.
+/// Checks that a timestamp lies between 2000-01-01 and 24 hours after `now`, or the end of the year 9999 where that
+/// comes first, and cuts it to milliseconds.
 ///
 /// # Errors
 /// `InvalidInput` naming `timestamp`.
@@ -91,6 +96,9 @@ pub fn check(time: DateTime<Utc>, now: Timestamp) -> Result<Timestamp> {
     let time = truncate(time);
     if time.timestamp_millis() < EARLIEST_MS {
         return Err(Error::invalid("timestamp", "is before 2000-01-01"));
+    }
+    if time.timestamp_millis() > LATEST_MS {
+        return Err(Error::invalid("timestamp", "is after the year 9999"));
     }
     if time - now > MAX_AHEAD {
         return Err(Error::invalid(
@@ -125,5 +133,10 @@ mod tests {
                 .field(),
             Some("timestamp")
         );
+        let last = from_millis(LATEST_MS).unwrap();
+        assert_eq!(last.to_rfc3339(), "9999-12-31T23:59:59.999+00:00");
+        assert!(check(last, last).is_ok());
+        let beyond = last + TimeDelta::milliseconds(1);
+        assert_eq!(check(beyond, beyond).unwrap_err().field(), Some("timestamp"));
     }
 }
