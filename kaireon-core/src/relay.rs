@@ -57,7 +57,7 @@ pub struct RelayConfig {
     pub lane: Lane,
     /// Its name among the relays of the lane; unique by default.
     pub owner: String,
-    /// The most entries it takes at once; 512 by default.
+    /// The most entries it takes at once; 512 by default, 0 counts as 1.
     pub max_entries: u32,
     /// How long its leases last, and so how long a dead relay's ranges wait; 10 s by default. Renewed at a third.
     pub lease_ttl: Duration,
@@ -193,7 +193,7 @@ impl Relay {
             .with_operation("drain")
             .with_effect(Effect::Unknown)
         };
-        let end = tokio::time::Instant::now() + deadline;
+        let end = run::after(tokio::time::Instant::now(), deadline);
         let mut slot = tokio::time::timeout_at(end, self.task.lock())
             .await
             .map_err(|_| late())?;

@@ -36,6 +36,15 @@ struct Pause {
     length: Duration,
 }
 
+/// Further off than any relay runs, and near enough to be added to any instant.
+const FAR: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+/// So much later. A stream may ask to be left alone for longer than an instant can express, and a host may set no
+/// bound: neither may end the relay by a panic.
+pub(super) fn after(now: Instant, wait: Duration) -> Instant {
+    now + wait.min(FAR)
+}
+
 /// What one turn of the loop found.
 enum Turn {
     /// Entries were worked on.
@@ -90,7 +99,7 @@ impl Worker {
                         tracing::warn!(lane = %self.config.lane, %error, "outbox relay failed, will try again");
                     }
                     self.rest(self.trouble).await;
-                    self.trouble = (self.trouble * 2).min(self.config.max_pause);
+                    self.trouble = self.trouble.saturating_mul(2).min(self.config.max_pause);
                 }
             }
         }
@@ -123,7 +132,7 @@ impl Worker {
             return Ok(Turn::Idle);
         }
         let asked: Vec<u16> = from.iter().map(|from| from.lease.range).collect();
-        let entries = self.outbox.fetch(from, self.config.max_entries).await?;
+        let entries = self.outbox.fetch(from, self.config.max_entries.max(1)).await?;
         if entries.is_empty() {
             self.pauses.retain(|range, _| !asked.contains(range));
             return Ok(Turn::Idle);
@@ -137,6 +146,10 @@ impl Worker {
         let mut settlements = Vec::with_capacity(entries.len());
         let (mut delivered, mut poisoned, mut failed) = (0, 0, 0);
         let mut failing = HashMap::new();
+        // What the sink says nothing of was not tried: its range pauses, or it would be handed out again at once.
+        let outcomes = outcomes
+            .into_iter()
+            .chain(std::iter::repeat(Delivered::NotAttempted));
         for (entry, outcome) in entries.iter().zip(outcomes) {
             let verdict = match outcome {
                 Delivered::Done => {
@@ -192,9 +205,9 @@ impl Worker {
     fn pause(&mut self, range: u16, wanted: Option<Duration>, now: Instant) {
         let last = self.pauses.get(&range).map(|pause| pause.length);
         let length = last
-            .map_or(self.config.min_pause, |length| length * 2)
+            .map_or(self.config.min_pause, |length| length.saturating_mul(2))
             .min(self.config.max_pause);
-        let until = now + wanted.unwrap_or(length).max(length);
+        let until = after(now, wanted.unwrap_or(length).max(length));
         self.pauses.insert(range, Pause { until, length });
     }
 
@@ -211,7 +224,7 @@ impl Worker {
         let asked = self.outbox.lease(request(held)).await?;
         let share = RANGES.div_ceil(asked.owners.max(1));
         self.leases = self.outbox.lease(request(share)).await?.leases;
-        self.renew_at = Instant::now() + self.config.lease_ttl / 3;
+        self.renew_at = after(Instant::now(), self.config.lease_ttl / 3);
         Ok(())
     }
 
@@ -230,7 +243,7 @@ impl Worker {
             let seconds = age.num_milliseconds().max(0) as f64 / 1_000.0;
             metrics::gauge!("kaireon.outbox.oldest_age", "lane" => lane).set(seconds);
         }
-        self.status_at = Instant::now() + self.config.status_every;
+        self.status_at = after(Instant::now(), self.config.status_every);
         Ok(())
     }
 
