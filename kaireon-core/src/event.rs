@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::time::{self, Clock, SystemClock, Timestamp};
-use crate::{Decision, Error, Interaction, Result, id};
+use crate::{CustomerId, Decision, Error, Interaction, Result, TenantId, id};
 
 /// The type of the event that tells of a recorded interaction.
 pub const INTERACTION_RECORDED: &str = "interaction.recorded.v1";
@@ -179,7 +179,7 @@ impl Event {
     /// `InvalidInput` naming `event_type`, or `payload` where it cannot be written as JSON.
     pub fn new(event_type: impl AsRef<str>, payload: &impl Serialize) -> Result<Self> {
         let payload = serde_json::value::to_raw_value(payload)
-            .map_err(|source| Error::invalid("payload", "cannot be written as json").with_source(source))?;
+            .map_err(|error| unreadable("payload", "cannot be written as json", &error))?;
         Ok(Self(Arc::new(Inner {
             id: crate::InteractionId::fresh().as_str().into(),
             event_type: EventType::new(event_type)?,
@@ -234,6 +234,14 @@ impl Event {
         Ok(self.edited(|inner| inner.key = Some(key.as_ref().into())))
     }
 
+    /// The same event with a customer's key, where it has none of its own: a stream keeps the order of a key.
+    pub(crate) fn or_keyed_by(self, tenant: &TenantId, customer: &CustomerId) -> Self {
+        if self.0.key.is_some() {
+            return self;
+        }
+        self.edited(|inner| inner.key = Some(key_of(tenant.as_str(), customer.as_str())))
+    }
+
     /// The same event at another time.
     #[must_use]
     pub fn with_timestamp(self, timestamp: Timestamp) -> Self {
@@ -272,7 +280,7 @@ impl Event {
     /// `InvalidInput` naming `envelope`.
     pub fn from_envelope(bytes: &[u8]) -> Result<Self> {
         let envelope: OwnedEnvelope = serde_json::from_slice(bytes)
-            .map_err(|source| Error::invalid("envelope", "is not an event envelope").with_source(source))?;
+            .map_err(|error| unreadable("envelope", "is not an event envelope", &error))?;
         id::check_id("event_id", &envelope.id)?;
         Ok(Self(Arc::new(Inner {
             id: envelope.id.into(),
@@ -322,7 +330,7 @@ impl Event {
                 serde_json::to_value(DecisionPayload::from(decision)).and_then(serde_json::from_value)
             }
         };
-        read.map_err(|source| Error::invalid("payload", "is not of the expected shape").with_source(source))
+        read.map_err(|error| unreadable("payload", "is not of the expected shape", &error))
     }
 
     /// The envelope, `{"id","type","timestamp","payload"}`: what is sent, byte for byte, on every backend.
@@ -369,6 +377,16 @@ impl Event {
         };
         Bytes::from(written.expect("strings and numbers into memory cannot fail to be written as json"))
     }
+}
+
+/// The error of what serde refused. Its own text quotes the value that it stumbled over, which may be a customer's
+/// id: only the place is told.
+fn unreadable(field: &'static str, what: &str, error: &serde_json::Error) -> Error {
+    let (line, column) = (error.line(), error.column());
+    if line == 0 {
+        return Error::invalid(field, what.to_owned());
+    }
+    Error::invalid(field, format!("{what} (line {line}, column {column})"))
 }
 
 fn key_of(tenant: &str, customer: &str) -> Box<str> {
@@ -423,6 +441,7 @@ impl Serialize for Event {
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let kept = Kept::deserialize(deserializer)?;
+        id::check_id("event_id", &kept.id).map_err(serde::de::Error::custom)?;
         Ok(Self(Arc::new(Inner {
             id: kept.id.into(),
             event_type: kept.r#type,
@@ -467,6 +486,35 @@ mod tests {
         let back = Event::from_envelope(&event.envelope()).unwrap();
         assert_eq!(back.envelope(), event.envelope());
         assert_eq!(back.with_id("i2").unwrap().id(), "i2");
+    }
+
+    #[test]
+    fn ids_and_keys_of_events_are_bounded_as_identifiers() {
+        let event = || Event::new("model.updated.v1", &7).unwrap();
+        for wrong in [String::new(), "x".repeat(257), "a\nb".to_owned()] {
+            let named = |result: Result<Event>| result.unwrap_err().field().map(str::to_owned);
+            assert_eq!(named(event().with_id(&wrong)).as_deref(), Some("event_id"));
+            assert_eq!(named(event().with_key(&wrong)).as_deref(), Some("event_key"));
+            let envelope = serde_json::json!({"id": wrong, "type": "t", "timestamp": rfc3339(event().timestamp()), "payload": 7});
+            assert_eq!(
+                named(Event::from_envelope(envelope.to_string().as_bytes())).as_deref(),
+                Some("event_id")
+            );
+            let kept = serde_json::to_string(&event().with_id("kept").unwrap()).unwrap();
+            let kept = kept.replace("\"kept\"", &serde_json::Value::from(wrong).to_string());
+            assert!(serde_json::from_str::<Event>(&kept).is_err());
+        }
+    }
+
+    #[test]
+    fn an_unreadable_payload_or_envelope_is_not_quoted() {
+        let event = Event::interaction_recorded(&click());
+        let wrong_shape = event.payload::<std::collections::BTreeMap<String, u32>>();
+        let no_envelope = Event::from_envelope(br#"{"id": ["c7"], "type": "t"}"#);
+        for error in [wrong_shape.unwrap_err(), no_envelope.unwrap_err()] {
+            assert!(std::error::Error::source(&error).is_none());
+            assert!(!format!("{error} {error:?}").contains("c7"), "{error:?}");
+        }
     }
 
     #[test]

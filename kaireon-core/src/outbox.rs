@@ -158,7 +158,8 @@ pub struct HostEvent {
     pub tenant: TenantId,
     /// The customer it is about, if any: its erasure drops the event, and its events keep their order.
     pub customer: Option<CustomerId>,
-    /// The event; its partition key decides the order where there is no customer.
+    /// The event; its partition key decides the order where there is no customer. An event of a customer that has
+    /// no key of its own is published under the customer's, as the customer's interactions are.
     pub event: Event,
 }
 
@@ -247,6 +248,11 @@ impl OutboxEntry {
         match &self.payload {
             OutboxPayload::Interaction(interaction) => Event::interaction_recorded(interaction),
             OutboxPayload::Decision(decision) => Event::decision_made(decision),
+            OutboxPayload::Host(HostEvent {
+                tenant,
+                customer: Some(customer),
+                event,
+            }) => event.clone().or_keyed_by(tenant, customer),
             OutboxPayload::Host(host) => host.event.clone(),
         }
     }

@@ -280,3 +280,111 @@ async fn a_drain_whose_future_is_dropped_is_waited_for_by_the_next() {
     relay.drain(LONG).await.unwrap();
     assert_eq!(recorder.order_of("a"), ["o1"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_asks_to_be_left_alone_for_ever_does_not_end_the_relay() {
+    let (store, outbox) = store_with_lane().await;
+    record(&store, "a", "o1").await;
+    let recorder = Recorder::new(|_, _| {
+        let away = Error::new(ErrorKind::RateLimited, "away").with_retry_after(Duration::MAX);
+        Delivered::Failed(away)
+    });
+    let config = RelayConfig {
+        status_every: Duration::MAX,
+        lease_ttl: Duration::from_secs(3_600),
+        ..RelayConfig::new(Lane::Publish)
+    };
+    let relay = Relay::spawn(outbox, recorder, config);
+    let late = relay.drain(Duration::from_secs(60)).await.unwrap_err();
+    assert_eq!(late.kind(), ErrorKind::Timeout, "{late}");
+    assert_eq!(relay.stats().failed, 1, "it was left alone");
+}
+
+#[tokio::test]
+async fn a_drain_without_a_deadline_and_a_batch_of_no_entries_deliver_all_the_same() {
+    let (store, outbox) = store_with_lane().await;
+    for offer in ["o1", "o2"] {
+        record(&store, "a", offer).await;
+    }
+    let recorder = Recorder::new(|_, _| Delivered::Done);
+    let config = RelayConfig {
+        max_entries: 0,
+        ..RelayConfig::new(Lane::Publish)
+    };
+    let relay = Relay::spawn(outbox, recorder.clone(), config);
+    relay.drain(Duration::MAX).await.unwrap();
+    assert_eq!(recorder.order_of("a"), ["o1", "o2"]);
+}
+
+/// Says nothing of the entries it is handed.
+struct Silent(std::sync::atomic::AtomicU64);
+
+#[async_trait]
+impl LaneSink for Arc<Silent> {
+    async fn deliver(&self, _: &[OutboxEntry]) -> Vec<Delivered> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Vec::new()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_sink_says_nothing_of_is_tried_again_after_a_pause() {
+    let (store, outbox) = store_with_lane().await;
+    record(&store, "a", "o1").await;
+    let sink = Arc::new(Silent(Default::default()));
+    let config = RelayConfig {
+        min_pause: Duration::from_secs(1),
+        ..RelayConfig::new(Lane::Publish)
+    };
+    let relay = Relay::spawn(Arc::clone(&outbox), Arc::clone(&sink), config);
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    let asked = sink.0.load(Ordering::SeqCst);
+    assert!((2..10).contains(&asked), "asked {asked} times");
+    assert_eq!(outbox.status(Lane::Publish).await.unwrap().backlog, 1);
+    drop(relay);
+}
+
+#[tokio::test]
+async fn a_host_event_of_a_customer_goes_out_under_the_customers_key_unless_it_has_one() {
+    use crate::memory::MemoryPublisher;
+    use crate::outbox::HostEvent;
+    use crate::publisher::{EventPublisher, Subscription};
+    use crate::{CustomerId, Event, TenantId};
+
+    let (store, outbox) = store_with_lane().await;
+    let publisher: Arc<dyn EventPublisher> = Arc::new(MemoryPublisher::new());
+    let own = Event::new("own.v1", &1).unwrap();
+    let topics = [own.event_type().clone(), crate::EventType::interaction_recorded()];
+    let mut events = publisher.subscribe(Subscription::to(topics)).await.unwrap();
+    let keyed = own.clone().with_key("own key").unwrap();
+    record(&store, "a", "o1").await;
+    let customer = || Some(CustomerId::new("a").unwrap());
+    let host = |customer, event| HostEvent {
+        tenant: TenantId::new("t").unwrap(),
+        customer,
+        event,
+    };
+    let hosts = [(customer(), own.clone()), (customer(), keyed), (None, own)];
+    let hosts = hosts.into_iter().map(|(customer, event)| host(customer, event));
+    // Each on its own: without a customer an event lies in another range.
+    for event in hosts {
+        outbox.append(vec![event]).await.unwrap();
+    }
+    let relay = Relay::spawn(
+        outbox,
+        PublishSink::new(Arc::clone(&publisher)),
+        RelayConfig::new(Lane::Publish),
+    );
+    relay.drain(LONG).await.unwrap();
+    let mut keys = Vec::new();
+    for _ in 0..4 {
+        let mut delivery = events.next_delivery().await.unwrap().unwrap();
+        delivery.ack().await.unwrap();
+        keys.push(delivery.event().key().map(str::to_owned));
+    }
+    let of_customer = Some("t\u{1f}a".to_owned());
+    assert_eq!(
+        keys,
+        [of_customer.clone(), of_customer, Some("own key".to_owned()), None]
+    );
+}
