@@ -6,9 +6,11 @@
 mod disk;
 mod expected;
 mod flaw;
+mod handle;
 mod horizon;
 mod judge;
 mod outbox;
+mod page;
 mod place;
 mod store;
 

@@ -4,8 +4,11 @@
 //! to the shortest that still does, and is printed.
 
 mod answer;
+mod lanes;
 mod operation;
 mod perform;
+mod read;
+mod values;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -16,7 +19,8 @@ use proptest::collection::vec;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
 use self::operation::{Operation, operations};
-use self::perform::{Names, perform, read_everything};
+use self::perform::{Names, perform};
+use self::read::read_everything;
 use crate::StoreFixture;
 
 /// How many sequences a generated model test draws; the variable `PROPTEST_CASES` overrides it.

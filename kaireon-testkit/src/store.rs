@@ -14,6 +14,7 @@ pub mod origins;
 pub mod periods;
 pub mod privacy;
 pub mod purge;
+pub mod reading;
 pub mod restarts;
 pub mod scan;
 pub mod summaries;
@@ -68,12 +69,14 @@ macro_rules! __store_cases {
                 every_order_of_arrival_gives_the_same_summaries
                 the_last_contact_is_the_greatest_by_timestamp_and_id
                 summaries_include_every_write_that_was_acknowledged
-                summaries_are_read_in_order
-                summaries_are_filtered_by_dimension
                 summaries_outlive_the_rows_that_are_purged
                 a_customer_of_many_offers_has_a_group_of_each
                 customers_have_summaries_of_their_own
                 concurrent_writers_of_one_customer_lose_nothing
+            }
+            store::reading {
+                summaries_are_read_in_order
+                summaries_are_filtered_by_dimension
             }
             store::periods {
                 late_events_land_in_their_own_day_week_and_month

@@ -16,8 +16,8 @@ use kaireon_core::{Outbox, Result};
 
 use super::disk::{Held, LaneData, digest};
 use super::flaw::Flaw;
+use super::handle::Handle;
 use super::place::Place;
-use super::store::Handle;
 
 /// A handle on the outbox of a place.
 #[derive(Debug)]

@@ -22,8 +22,10 @@ use parking_lot::MutexGuard;
 
 use super::disk::{Disk, digest};
 use super::flaw::Flaw;
-use super::judge::{Glance, Terms, closed};
+use super::handle::Handle;
+use super::judge::{Glance, Terms};
 use super::outbox::PlainOutbox;
+use super::page::{after, page};
 use super::place::Place;
 
 /// How long a flaw looks away between its glance and its write.
@@ -35,61 +37,15 @@ pub(super) struct Store {
     handle: Arc<Handle>,
 }
 
-/// Whether a handle still works.
-#[derive(Debug)]
-pub(super) struct Handle {
-    closed: parking_lot::Mutex<bool>,
-    crashes: u64,
-}
-
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Store({:?})", self.place.flaw)
     }
 }
 
-impl Place {
-    /// The disk, for a handle that still works.
-    pub(super) fn disk(&self, handle: &Handle, operation: &'static str) -> Result<MutexGuard<'_, Disk>> {
-        let ended = *handle.closed.lock() && !self.has(Flaw::WorksAfterDisconnect);
-        if ended || handle.crashes != *self.crashes.lock() {
-            return Err(closed(operation));
-        }
-        Ok(self.disk.lock())
-    }
-
-    /// The disk, for a write.
-    pub(super) fn disk_mut(&self, handle: &Handle, operation: &'static str) -> Result<MutexGuard<'_, Disk>> {
-        let mut disk = self.disk(handle, operation)?;
-        disk.sequence += 1;
-        if self.has(Flaw::ReopensWithoutTheTail) {
-            self.before_last.lock().clone_from(&disk);
-        }
-        Ok(disk)
-    }
-
-    /// Wakes who waits for entries.
-    pub(super) fn wake(&self) {
-        self.written.send_modify(|count| *count += 1);
-    }
-
-    fn looks_away(&self) -> bool {
-        let gaps = [
-            Flaw::ChecksKeysOutsideTheUnit,
-            Flaw::ChecksEpochsOutsideTheUnit,
-            Flaw::ErasureMissesWriters,
-        ];
-        gaps.into_iter().any(|flaw| self.has(flaw))
-    }
-}
-
 impl Store {
     pub(super) fn open(place: Arc<Place>) -> Self {
-        let crashes = *place.crashes.lock();
-        let handle = Arc::new(Handle {
-            closed: parking_lot::Mutex::new(false),
-            crashes,
-        });
+        let handle = Arc::new(Handle::open(&place));
         Self { place, handle }
     }
 
@@ -140,28 +96,6 @@ impl Store {
 /// The refusal of a row of a batch that a neighbour spoiled.
 fn spoiled() -> Error {
     Error::new(ErrorKind::Internal, "another item of the batch failed")
-}
-
-/// A cursor that is one of this store's.
-fn after<T: std::str::FromStr>(cursor: Option<&ScanCursor>) -> Result<Option<T>> {
-    let wrong = || Error::invalid("cursor", "is not a cursor of this store");
-    let read = |cursor: &ScanCursor| cursor.as_str().strip_prefix("plain.")?.parse().ok();
-    cursor.map(|cursor| read(cursor).ok_or_else(wrong)).transpose()
-}
-
-/// A page of a list that only grows at its end or shrinks.
-fn page<T>(mut items: Vec<(String, T)>, limit: u32) -> Page<T, ScanCursor> {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = items.len() > limit;
-    items.truncate(limit);
-    let next = items
-        .last()
-        .filter(|_| more)
-        .map(|(name, _)| ScanCursor::new(format!("plain.{name}")));
-    Page {
-        items: items.into_iter().map(|(_, item)| item).collect(),
-        next,
-    }
 }
 
 #[async_trait]
@@ -483,8 +417,7 @@ impl InteractionStore for Store {
     }
 
     async fn disconnect(&self) -> Result<()> {
-        let first = !std::mem::replace(&mut *self.handle.closed.lock(), true);
-        if first {
+        if self.handle.close() {
             self.place.close();
         }
         Ok(())

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use kaireon_core::store::{DimensionFilter, PeriodRange, SummaryQuery};
 use kaireon_core::{Dimension, Period, PeriodType, Value};
 
-use super::summaries::{reads, three_offers_in_three_months};
+use super::reading::{reads, three_offers_in_three_months};
 use crate::StoreFixture;
 use crate::world::{Built, World, at, fold};
 

@@ -1,0 +1,183 @@
+//! The broken cache.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use kaireon_core::cache::{CacheCapabilities, CacheKey, CacheStore, Flights, SetCondition, SetOptions};
+use kaireon_core::memory::MemoryCache;
+use kaireon_core::time::ManualClock;
+use kaireon_core::{CustomerId, Result, TenantId};
+use parking_lot::Mutex;
+
+use super::flaw::Flaw;
+
+/// A cache that works, behind a layer that alters one rule of it.
+pub(super) struct Broken {
+    flaw: Option<Flaw>,
+    inner: MemoryCache,
+    /// Every key that was ever set and not deleted since.
+    ever: Mutex<HashSet<CacheKey>>,
+    /// What `peek` would show that only remembers.
+    peeked: Mutex<HashMap<CacheKey, Bytes>>,
+    flights: Vec<Flights>,
+    calls: AtomicUsize,
+}
+
+impl fmt::Debug for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Broken({:?})", self.flaw)
+    }
+}
+
+impl Broken {
+    pub(super) fn new(flaw: Option<Flaw>, clock: &ManualClock) -> Self {
+        let clock = || Arc::new(clock.clone());
+        Self {
+            flaw,
+            inner: MemoryCache::with_clock(clock()),
+            ever: Mutex::default(),
+            peeked: Mutex::default(),
+            flights: (0..64).map(|_| Flights::with_clock(clock())).collect(),
+            calls: AtomicUsize::new(0),
+        }
+    }
+
+    fn has(&self, flaw: Flaw) -> bool {
+        self.flaw == Some(flaw)
+    }
+
+    fn key(&self, key: &CacheKey) -> CacheKey {
+        // Only plain keys: a framed one cannot be made here.
+        if !self.has(Flaw::SharesTenants) || key.as_str().starts_with('\u{1}') {
+            return key.clone();
+        }
+        let shared = TenantId::new("shared");
+        let same = shared.and_then(|tenant| match key.customer() {
+            Some(customer) => CacheKey::of_customer(&tenant, &CustomerId::new(customer)?, key.name()),
+            None => CacheKey::new(&tenant, key.name()),
+        });
+        same.unwrap_or_else(|_| key.clone())
+    }
+}
+
+#[async_trait]
+impl CacheStore for Broken {
+    fn capabilities(&self) -> CacheCapabilities {
+        self.inner.capabilities()
+    }
+
+    async fn get(&self, key: &CacheKey) -> Result<Option<Bytes>> {
+        self.inner.get(&self.key(key)).await
+    }
+
+    async fn set(&self, key: &CacheKey, value: Bytes, mut options: SetOptions) -> Result<bool> {
+        options.check()?;
+        let key = self.key(key);
+        let known = self.ever.lock().contains(&key);
+        match self.flaw {
+            Some(Flaw::ExpiredCountsAsPresent) if options.condition == SetCondition::IfAbsent && known => {
+                return Ok(false);
+            }
+            Some(Flaw::ExpiredComesToLife) if options.condition == SetCondition::IfPresent && known => {
+                options.condition = SetCondition::Always;
+            }
+            Some(Flaw::LooksThenSets) if options.condition == SetCondition::IfAbsent => {
+                if self.inner.get(&key).await?.is_some() {
+                    return Ok(false);
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                options.condition = SetCondition::Always;
+            }
+            Some(Flaw::NeverExpires) => options.ttl = None,
+            Some(Flaw::KeepsTheFirstTtl) if known => options.ttl = Some(Duration::from_millis(300)),
+            Some(Flaw::ForgetsLargeValues) if value.len() > self.capabilities().max_value_bytes => {
+                return Ok(true);
+            }
+            _ => {}
+        }
+        if self.has(Flaw::PeekRemembers) {
+            self.peeked
+                .lock()
+                .entry(key.clone())
+                .or_insert_with(|| value.clone());
+        }
+        let set = self.inner.set(&key, value, options).await?;
+        if set {
+            self.ever.lock().insert(key);
+        }
+        Ok(set)
+    }
+
+    async fn del(&self, key: &CacheKey) -> Result<bool> {
+        let key = self.key(key);
+        let known = self.ever.lock().remove(&key);
+        let deleted = self.inner.del(&key).await?;
+        Ok(deleted || (known && self.has(Flaw::CountsExpiredAsDeleted)))
+    }
+
+    async fn get_many(&self, keys: &[CacheKey]) -> Result<Vec<Option<Bytes>>> {
+        let mut values = Vec::with_capacity(keys.len());
+        for key in keys {
+            let value = self.get(key).await?;
+            if value.is_some() || !self.has(Flaw::LeavesOutWhatIsMissing) {
+                values.push(value);
+            }
+        }
+        Ok(values)
+    }
+
+    async fn erase_customer(&self, tenant: &TenantId, customer: &CustomerId) -> Result<u64> {
+        let keys: Vec<CacheKey> = self.ever.lock().iter().cloned().collect();
+        let erased = |key: &CacheKey| {
+            let framed = key.as_str().starts_with('\u{1}');
+            let same = match self.flaw {
+                Some(Flaw::ErasureTakesPrefixes) => {
+                    key.customer().is_some_and(|of| of.starts_with(customer.as_str()))
+                }
+                Some(Flaw::ErasureForgetsFetched) if framed => false,
+                _ => key.customer() == Some(customer.as_str()),
+            };
+            same && (key.tenant() == tenant.as_str() || self.has(Flaw::SharesTenants))
+        };
+        if !self.has(Flaw::ErasureForgetsFlights) {
+            self.flights().detach_customer(tenant, customer);
+        }
+        let mut count = 0;
+        for key in keys.iter().filter(|key| erased(key)) {
+            count += u64::from(self.inner.del(key).await?);
+            self.ever.lock().remove(key);
+        }
+        Ok(count)
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.inner.ping().await
+    }
+
+    async fn disconnect(&self) -> Result<()> {
+        match self.has(Flaw::WorksAfterDisconnect) {
+            true => Ok(()),
+            false => self.inner.disconnect().await,
+        }
+    }
+
+    fn flights(&self) -> &Flights {
+        if self.has(Flaw::FlightsOfTheirOwn) {
+            let call = self.calls.fetch_add(1, Ordering::SeqCst);
+            return &self.flights[call % self.flights.len()];
+        }
+        self.inner.flights()
+    }
+
+    fn peek(&self, key: &CacheKey) -> Option<Bytes> {
+        match self.has(Flaw::PeekRemembers) {
+            true => self.peeked.lock().get(key).cloned(),
+            false => self.inner.peek(&self.key(key)),
+        }
+    }
+}
