@@ -20,6 +20,7 @@
 //! | any sequence of operations, against the in-memory reference | [`store_model!`], [`model::check`] |
 //! | SIGKILL at random instants | [`crash::Driver`] |
 //! | errors before and after the effect, delays, hangs | [`fault::Faulty`], [`fault::Plan`] |
+//! | a connection that is cut, delayed or half-open, at a byte or at a message | [`proxy::Proxy`], [`proxy::Rule`] |
 //! | the suite through wrappers | [`Wrapped`] |
 //! | showing that the suite bites | [`broken::Flaw`], [`broken::Fixture`] |
 //! | the other contracts | [`publisher`], [`cache`], [`search`], [`limiter`], [`breaker`] |
@@ -36,6 +37,7 @@ pub mod limiter;
 mod macros;
 pub mod model;
 pub mod outbox;
+pub mod proxy;
 pub mod publisher;
 pub mod search;
 pub mod store;

@@ -5,6 +5,7 @@
 mod bites;
 mod crash;
 mod flaws;
+mod proxy;
 
 mod sound {
     kaireon_testkit::store_suite!(kaireon_testkit::broken::Fixture::sound());
