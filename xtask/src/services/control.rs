@@ -225,9 +225,13 @@ impl Control {
         let Compose {
             service: entry,
             environment,
+            given: expected,
         } = service
             .compose(&folder)
             .context("it has no entry in compose.yaml")?;
+        if given != expected {
+            return Err("in compose.yaml it stands before another server".into());
+        }
         std::fs::create_dir_all(&folder).context(folder.display())?;
         service.prepare(&folder)?;
         process::run(&mut self.docker(["compose", "up", "--detach", "--wait", &entry]))?;

@@ -60,6 +60,8 @@ pub(crate) struct Compose {
     pub(crate) service: String,
     /// Where suites reach it.
     pub(crate) environment: Environment,
+    /// Where those have to be that it needs, for the container to be of use.
+    pub(crate) given: Environment,
 }
 
 /// A service that another one needs.

@@ -12,7 +12,7 @@ use super::provider::Provider;
 use super::service::{Compose, Need, Service};
 use super::session::Session;
 use super::state::{Environment, State};
-use super::{Leaks, required, selected, up};
+use super::{Leaks, registry, required, selected, up};
 use crate::failure::{Context, Result};
 use crate::scratch::Scratch;
 
@@ -50,6 +50,7 @@ impl Service for Fake {
         self.compose.then(|| Compose {
             service: "fake-entry".to_owned(),
             environment: [url].into(),
+            given: Environment::new(),
         })
     }
 
@@ -398,4 +399,31 @@ fn the_command_selects_by_name_and_fails_when_one_is_missing() {
             .to_string()
             .contains("not started: fake")
     );
+}
+
+#[test]
+fn compose_yaml_has_every_service_on_the_port_that_suites_are_told() {
+    let yaml = include_str!("../../../compose.yaml");
+    for service in registry() {
+        let Some(Compose {
+            service: entry,
+            environment,
+            ..
+        }) = service.compose(Path::new("/services"))
+        else {
+            assert_eq!(service.name(), "postgres-bin", "it has no entry");
+            continue;
+        };
+        let start = yaml.find(&format!("\n  {entry}:")).expect(&entry);
+        let port = environment[service.variable()]
+            .split(['@', '/'])
+            .find_map(|part| part.strip_prefix("127.0.0.1:"))
+            .expect("a port");
+        let ports = yaml[start..].find("ports: ").expect("ports");
+        assert!(
+            yaml[start + ports..].starts_with(&format!("ports: [\"127.0.0.1:{port}:")),
+            "{entry} is not on port {port}"
+        );
+        assert!(yaml.contains("healthcheck:"), "{entry}");
+    }
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::cluster::PASSWORD;
+use super::server::compose_url;
 use super::url::Url;
 use super::{URL, answer, psql};
 use crate::failure::{Context, Result};
@@ -101,6 +102,7 @@ impl Pooler {
         Compose {
             service: (*entry).to_owned(),
             environment: environment.map(|(name, value)| (name.to_owned(), value)).into(),
+            given: [(URL.to_owned(), compose_url())].into(),
         }
     }
 

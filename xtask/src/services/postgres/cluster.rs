@@ -170,3 +170,17 @@ pub(super) fn verified(url: &str) -> Result<String> {
         "postgres://{user}:{password}@localhost:{port}/{database}?sslmode=verify-full"
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::SETTINGS;
+
+    #[test]
+    fn containers_have_the_same_settings() {
+        let yaml = include_str!("../../../../compose.yaml");
+        for (name, value) in SETTINGS {
+            let servers = yaml.matches(&format!("- -c{name}={value}\n")).count();
+            assert_eq!(servers, 2, "{name} = {value}");
+        }
+    }
+}

@@ -43,6 +43,7 @@ impl Service for SecondServer {
         Some(Compose {
             service: "postgres-18".to_owned(),
             environment: environment.map(|(name, value)| (name.to_owned(), value)).into(),
+            given: Environment::new(),
         })
     }
 

@@ -33,7 +33,7 @@ impl Service for Server {
     }
 
     fn compose(&self, folder: &Path) -> Option<Compose> {
-        let app = format!("postgres://app:{PASSWORD}@127.0.0.1:{PORT}/app?sslmode=disable");
+        let app = compose_url();
         let authority = Certificates::in_folder(&folder.join("tls")).authority;
         let environment = [
             (TLS_URL, cluster::verified(&app).ok()?),
@@ -44,6 +44,7 @@ impl Service for Server {
         Some(Compose {
             service: "postgres".to_owned(),
             environment: environment.map(|(name, value)| (name.to_owned(), value)).into(),
+            given: Environment::new(),
         })
     }
 
@@ -91,6 +92,11 @@ impl Service for Server {
     fn stop(&self, folder: &Path, processes: &[Process]) -> Result<()> {
         cluster::stop(folder, processes)
     }
+}
+
+/// Where it is when compose.yaml runs it.
+pub(super) fn compose_url() -> String {
+    format!("postgres://app:{PASSWORD}@127.0.0.1:{PORT}/app?sslmode=disable")
 }
 
 fn url(environment: &Environment) -> Result<&str> {
