@@ -4,6 +4,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use kaireon_core::store::Durability;
 use kaireon_core::{Effect, Error, ErrorKind, Result};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgListener, PgPoolOptions};
@@ -13,7 +14,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool, PgTransact
 use super::config::{PgConnectConfig, PoolerMode, wrong};
 use super::fault::{PgFault, Phase};
 use super::probe::{self, Found};
-use super::server::{self, Durability, ServerInfo};
+use super::server::{self, ServerInfo};
 use super::session::{PgSession, Settings};
 use super::url;
 
@@ -299,13 +300,13 @@ fn judge(found: Found) -> Result<(ServerInfo, PgSession)> {
     let server = ServerInfo {
         version: found.version,
         in_recovery: found.in_recovery,
-        durability: Durability::of(&found.fsync, &found.full_page_writes),
+        durability: server::durability(&found.fsync, &found.full_page_writes),
         synchronous_commit: server::commit_level(&found.synchronous_commit),
     };
     tracing::info!(
         version = server.version_text(),
         in_recovery = server.in_recovery,
-        durable = server.durability.is_durable(),
+        durable = server.durability == Durability::Durable,
         session = ?session,
         "connected to postgresql"
     );
@@ -368,7 +369,7 @@ mod tests {
     fn what_is_found_is_judged() {
         let (server, session) = judge(found(150_018, Some(PgSession::Own))).unwrap();
         assert_eq!(session, PgSession::Own);
-        assert!(!server.durability.is_durable());
+        assert_ne!(server.durability, Durability::Durable);
         assert_eq!(
             (server.synchronous_commit, server.version_text()),
             ("on", "15.18".to_owned())

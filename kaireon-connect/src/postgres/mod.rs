@@ -47,7 +47,7 @@ pub use config::{PgConnectConfig, PoolerMode, TlsMode};
 pub use fault::{PgFault, Phase};
 pub use migrate::{Migration, MigrationReport, MigrationStatus, Migrations, PlannedMigration};
 pub use schema::Schema;
-pub use server::{Durability, ServerInfo};
+pub use server::ServerInfo;
 pub use session::{PgSession, StatementMode};
 
 /// The backend's name, as its configuration value.

@@ -1,5 +1,6 @@
 //! What the server says about itself.
 
+use kaireon_core::store::Durability;
 use kaireon_core::{Error, ErrorKind, Result};
 
 /// The oldest server that the tables and statements of the family are written for.
@@ -27,32 +28,14 @@ impl ServerInfo {
     }
 }
 
-/// Whether what is acknowledged survives a crash and a loss of power.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Durability {
-    /// The log is flushed before a commit is acknowledged.
-    Durable,
-    /// It is not, for the reason given.
-    NotDurable(&'static str),
-}
-
-impl Durability {
-    /// From the server's settings. `synchronous_commit` is not among them: it is set per session.
-    pub(crate) fn of(fsync: &str, full_page_writes: &str) -> Self {
-        match (fsync, full_page_writes) {
-            ("on", "on") => Self::Durable,
-            ("on", _) => {
-                Self::NotDurable("full_page_writes is off: a loss of power may tear a page for good")
-            }
-            _ => Self::NotDurable("fsync is off: a loss of power loses what was acknowledged"),
-        }
-    }
-
-    /// Whether it is durable.
-    #[must_use]
-    pub fn is_durable(&self) -> bool {
-        *self == Self::Durable
+/// What the server's settings make of an acknowledgement. `synchronous_commit` is not among them: it is set for every
+/// unit of work.
+pub(crate) fn durability(fsync: &str, full_page_writes: &str) -> Durability {
+    let volatile = |why: &'static str| Durability::Volatile(why.into());
+    match (fsync, full_page_writes) {
+        ("on", "on") => Durability::Durable,
+        ("on", _) => volatile("full_page_writes is off: a loss of power may tear a page for good"),
+        _ => volatile("fsync is off: a loss of power loses what was acknowledged"),
     }
 }
 
@@ -98,14 +81,17 @@ mod tests {
 
     #[test]
     fn a_server_that_does_not_flush_says_so() {
-        assert!(Durability::of("on", "on").is_durable());
-        let said = |durability| match durability {
-            Durability::NotDurable(why) => why,
-            Durability::Durable => "",
-        };
-        assert!(said(Durability::of("off", "on")).starts_with("fsync"));
-        assert!(said(Durability::of("off", "off")).starts_with("fsync"));
-        assert!(said(Durability::of("on", "off")).starts_with("full_page_writes"));
+        assert_eq!(durability("on", "on"), Durability::Durable);
+        for (fsync, pages, why) in [
+            ("off", "on", "fsync"),
+            ("off", "off", "fsync"),
+            ("on", "off", "full_page_writes"),
+        ] {
+            let Durability::Volatile(said) = durability(fsync, pages) else {
+                panic!("{why} is off");
+            };
+            assert!(said.starts_with(why), "{said}");
+        }
     }
 
     #[test]
