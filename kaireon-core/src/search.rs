@@ -38,6 +38,7 @@
 mod analyzer;
 mod batch;
 mod capabilities;
+mod cursor;
 mod document;
 mod facet;
 mod filter;
@@ -55,13 +56,14 @@ pub use batch::{
     RebuildStep,
 };
 pub use capabilities::{SearchCapabilities, Visibility};
+pub use cursor::SearchCursor;
 pub use document::{
     Document, DocumentBuilder, DocumentFields, FieldName, MAX_BODY_BYTES, MAX_FIELD_NAME_BYTES, MAX_FIELDS,
     MAX_KEYWORDS, MAX_TITLE_BYTES, MAX_VERSION,
 };
 pub use facet::{Facet, FacetCounts, HistogramInterval};
 pub use filter::{Filter, Span};
-pub use position::{SearchCursor, SearchPosition, SortValue};
+pub use position::{SearchPosition, SortValue};
 pub use query::{
     Fuzziness, Highlighting, MAX_TEXT_BYTES, SearchQuery, Sort, SortField, SortOrder, TextMode, TextQuery,
 };
