@@ -3,6 +3,9 @@
 //! Publishers work on the inlet, members on the outlet, each under a lock of its own, so that a publisher and a
 //! subscriber meet only when the one adds and the other fetches. Locks are taken in the order outlet, inlet.
 
+mod inlet;
+mod outlet;
+
 use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
@@ -15,7 +18,10 @@ use kaireon_core::{Event, EventType};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::unsettled::{Held, Unsettled};
+pub(super) use self::inlet::Ready;
+use self::inlet::{Inlet, Popped, pop};
+use self::outlet::{Again, Outlet};
+use super::unsettled::Held;
 use super::wakes::Wakes;
 
 /// What went wrong for subscribers since the publisher was made.
@@ -42,45 +48,6 @@ pub(super) enum Sharing {
     Alone,
     /// The members of a group, who take one at a time, so that none holds what another could process.
     Group,
-}
-
-/// An event that waits for its first delivery.
-pub(super) struct Ready {
-    event: Event,
-    /// How many were lost between the one before it and this one.
-    lost_before: u64,
-}
-
-/// An event that waits for another delivery.
-struct Again {
-    event: Event,
-    attempt: u32,
-}
-
-struct Inlet {
-    ready: VecDeque<Ready>,
-    /// How many events were ever taken in, and how many of them the publishers know to be settled.
-    accepted: u64,
-    settled: u64,
-    /// How many may be taken in and not settled: the sum over the members.
-    capacity: u64,
-    /// How many were lost since the last one that was taken in.
-    lost: u64,
-    closed: bool,
-    waiting: Vec<(u32, Waker)>,
-}
-
-struct Outlet {
-    again: VecDeque<Again>,
-    unsettled: Unsettled,
-    members: Vec<(u32, Terms)>,
-    /// No deadline is earlier than this; there is one while something is unsettled.
-    earliest: Option<Instant>,
-    /// What a lone subscriber was handed last, until it looks again. Nobody but it could be handed that a second
-    /// time, so its timeout begins with the next look: whoever answers one delivery before asking for the next
-    /// needs no clock.
-    unstamped: Option<u64>,
-    settled: u64,
 }
 
 /// What a member finds.
@@ -110,23 +77,8 @@ impl Queue {
     pub(super) fn new(sharing: Sharing, counters: Arc<Counters>) -> Self {
         Self {
             sharing,
-            inlet: Mutex::new(Inlet {
-                ready: VecDeque::new(),
-                accepted: 0,
-                settled: 0,
-                capacity: 0,
-                lost: 0,
-                closed: false,
-                waiting: Vec::new(),
-            }),
-            outlet: Mutex::new(Outlet {
-                again: VecDeque::new(),
-                unsettled: Unsettled::default(),
-                members: Vec::new(),
-                earliest: None,
-                unstamped: None,
-                settled: 0,
-            }),
+            inlet: Mutex::new(Inlet::new()),
+            outlet: Mutex::new(Outlet::new()),
             settled: AtomicU64::new(0),
             counters,
         }
@@ -342,94 +294,6 @@ impl Queue {
         drop(outlet);
         tell(&dropped);
         wakes.wake();
-    }
-}
-
-impl Inlet {
-    /// Every member that waits is woken: a woken one may have lost its interest without leaving, and what is
-    /// ready must not wait for it.
-    fn wake_waiting(&mut self, wakes: &mut Wakes) {
-        for (_, waker) in self.waiting.drain(..) {
-            wakes.push(waker);
-        }
-    }
-
-    fn wait(&mut self, member: u32, waker: &Waker, wakes: &mut Wakes) {
-        match self.waiting.iter_mut().find(|(id, _)| *id == member) {
-            Some((_, present)) if present.will_wake(waker) => {}
-            Some((_, present)) => wakes.push(mem::replace(present, waker.clone())),
-            None => self.waiting.push((member, waker.clone())),
-        }
-    }
-}
-
-impl Outlet {
-    fn hand_out(&mut self, event: Event, attempt: u32, (member, deadline): (u32, Option<Instant>)) -> Taken {
-        let token = self.unsettled.insert(Held {
-            event: event.clone(),
-            attempt,
-            member,
-            deadline,
-        });
-        match deadline {
-            Some(deadline) => self.note(deadline),
-            None => self.unstamped = Some(token),
-        }
-        Taken::Delivery {
-            event,
-            attempt,
-            token,
-        }
-    }
-
-    fn note(&mut self, deadline: Instant) {
-        self.earliest = Some(self.earliest.map_or(deadline, |earliest| earliest.min(deadline)));
-    }
-
-    /// Lets the timeout of what was handed out last begin, unless it was answered meanwhile.
-    fn stamp(&mut self, ack_timeout: Duration) {
-        if let Some(token) = self.unstamped.take() {
-            let deadline = Instant::now() + ack_timeout;
-            if self.unsettled.stamp(token, deadline) {
-                self.note(deadline);
-            }
-        }
-    }
-
-    /// Until when a member that finds nothing may sleep. What others are handed while it sleeps is due no earlier
-    /// than the shortest timeout from now.
-    fn watch(&self) -> Option<Instant> {
-        if self.members.len() < 2 {
-            return self.earliest;
-        }
-        let now = Instant::now();
-        let shortest = self
-            .members
-            .iter()
-            .map(|(_, terms)| now + terms.ack_timeout)
-            .min();
-        self.earliest.into_iter().chain(shortest).min()
-    }
-
-    fn max_attempts(&self, member: u32) -> u32 {
-        let terms = self.members.iter().find(|(id, _)| *id == member);
-        terms.map_or(u32::MAX, |(_, terms)| terms.max_attempts)
-    }
-}
-
-enum Popped {
-    Nothing,
-    Lost(u64),
-    Event(Event),
-}
-
-fn pop(ready: &mut VecDeque<Ready>) -> Popped {
-    match ready.front_mut() {
-        None => Popped::Nothing,
-        Some(Ready { lost_before, .. }) if *lost_before > 0 => Popped::Lost(mem::take(lost_before)),
-        Some(_) => ready
-            .pop_front()
-            .map_or(Popped::Nothing, |ready| Popped::Event(ready.event)),
     }
 }
 
