@@ -37,8 +37,16 @@ pub const DEFAULT_DATA_DIR: &str = "data/kaireon";
 /// no URL and no value of [`extra`](Self::extra).
 ///
 /// ```
-/// let mut config = kaireon::Config::from_vars([("INTERACTION_STORE", "embedded")]);
-/// config.data_dir = Some("/var/lib/shop".into());
+/// use kaireon::Config;
+///
+/// // What the environment says, except for the directory.
+/// let config = Config::from_env().with_data_dir("/var/lib/shop");
+/// // Nothing but what is said here.
+/// let config = Config {
+///     interaction_store: Some("embedded".to_owned()),
+///     data_dir: Some("/var/lib/shop".into()),
+///     ..Config::default()
+/// };
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Config {
@@ -71,7 +79,9 @@ pub struct Config {
     pub leftovers_wait: Duration,
     /// How the former set ends at a [reset](Infra::reset).
     pub handover: Handover,
-    unreadable: Vec<Problem>,
+    /// What [`from_vars`](Self::from_vars) could not read: told at the start with whatever else is wrong. Empty by
+    /// default.
+    pub unreadable: Vec<Problem>,
 }
 
 /// How the calls of every handle are tried again, and for how long: the settings of the wrappers around each
@@ -193,6 +203,62 @@ impl Config {
         }
     }
 
+    /// The same with that interaction store, by its value of `INTERACTION_STORE`.
+    #[must_use]
+    pub fn with_interaction_store(mut self, name: impl Into<String>) -> Self {
+        self.interaction_store = Some(name.into());
+        self
+    }
+
+    /// The same with that event stream, by its value of `EVENT_PUBLISHER`.
+    #[must_use]
+    pub fn with_event_publisher(mut self, name: impl Into<String>) -> Self {
+        self.event_publisher = Some(name.into());
+        self
+    }
+
+    /// The same with that search index, by its value of `SEARCH_INDEX`.
+    #[must_use]
+    pub fn with_search_index(mut self, name: impl Into<String>) -> Self {
+        self.search_index = Some(name.into());
+        self
+    }
+
+    /// The same with that cache, by its value of `CACHE_STORE`.
+    #[must_use]
+    pub fn with_cache_store(mut self, name: impl Into<String>) -> Self {
+        self.cache_store = Some(name.into());
+        self
+    }
+
+    /// The same with that database.
+    #[must_use]
+    pub fn with_database_url(mut self, url: impl Into<String>) -> Self {
+        self.database_url = Some(url.into());
+        self
+    }
+
+    /// The same with that Redis.
+    #[must_use]
+    pub fn with_redis_url(mut self, url: impl Into<String>) -> Self {
+        self.redis_url = Some(url.into());
+        self
+    }
+
+    /// The same with the files of embedded backends in that directory.
+    #[must_use]
+    pub fn with_data_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.data_dir = Some(directory.into());
+        self
+    }
+
+    /// The same with calls tried again so.
+    #[must_use]
+    pub fn with_calls(mut self, calls: CallPolicy) -> Self {
+        self.calls = calls;
+        self
+    }
+
     /// Starts with this configuration: [`Infra::builder`] with no backends of the host's own.
     ///
     /// # Errors
@@ -207,11 +273,6 @@ impl Config {
         self.data_dir
             .clone()
             .unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR))
-    }
-
-    /// What could not be read.
-    pub(crate) fn unreadable(&self) -> &[Problem] {
-        &self.unreadable
     }
 }
 

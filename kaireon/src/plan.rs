@@ -87,7 +87,7 @@ impl Plan {
             search_indexes,
             caches,
         } = registries;
-        let mut problems = config.unreadable().to_vec();
+        let mut problems = config.unreadable.clone();
         problems.extend_from_slice(stores.problems());
         problems.extend_from_slice(publishers.problems());
         problems.extend_from_slice(search_indexes.problems());
