@@ -1,0 +1,328 @@
+//! Erasure: the tombstone is committed with the customer's row held, then what hung on the row is deleted.
+
+use kaireon_core::outbox::range_of;
+use kaireon_core::store::{Erasure, ErasureId, ErasureReceipt, Generation, SummaryQuery, Tombstone};
+use kaireon_core::time::Timestamp;
+use kaireon_core::{CustomerId, Effect, Error, ErrorKind, Result, TenantId};
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, PgTransaction, Row};
+use uuid::Uuid;
+
+use crate::client::script;
+use crate::error::{Remedy, of_sql, remedy};
+use crate::read::closed_summary;
+use crate::shared::{Shared, Tenant, uuid_of};
+use crate::write::{generation, packed_of};
+
+/// Erases a customer, or goes on with it, or repeats the receipt.
+pub(crate) async fn erase(shared: &Shared, request: Erasure) -> Result<ErasureReceipt> {
+    let Erasure { tenant, customer, id } = request;
+    let known = shared.tenant(&tenant).await?;
+    let digest = uuid_of(&known.customer(&customer));
+    loop {
+        if let Some((receipt, true)) = find_receipt(shared, &known, digest, &id).await? {
+            return Ok(receipt);
+        }
+        begin(shared, &known, digest, (&tenant, &customer), &id).await?;
+        sweep(shared, Some((known.number, digest))).await?;
+    }
+}
+
+/// Commits the tombstone and the receipt to be; nothing if an earlier call did.
+async fn begin(
+    shared: &Shared,
+    tenant: &Tenant,
+    digest: Uuid,
+    (of, customer): (&TenantId, &CustomerId),
+    id: &ErasureId,
+) -> Result<()> {
+    let mut unit = begin_unit(shared).await?;
+    let held = hold(&mut unit, shared, tenant.number, digest, Some(customer)).await?;
+    // Behind the lock: of two calls for one request the second finds what the first has done.
+    let found = shared
+        .sql
+        .find_receipt
+        .query()
+        .bind(tenant.number)
+        .bind(digest)
+        .bind(id.as_str());
+    if found.fetch_optional(&mut *unit).await.map_err(of_sql)?.is_some() {
+        return Ok(());
+    }
+    let generation = held.generation.next();
+    let enter = shared
+        .sql
+        .enter_receipt
+        .query()
+        .bind(tenant.number)
+        .bind(digest)
+        .bind(id.as_str())
+        .bind(i64::from(generation.0))
+        .bind(shared.now());
+    enter.execute(&mut *unit).await.map_err(of_sql)?;
+    let range = range_of(of, customer.as_str());
+    take_away(
+        &mut unit,
+        shared,
+        (tenant.number, digest),
+        held,
+        generation,
+        range,
+        Some(id),
+    )
+    .await?;
+    shared.client.commit(unit).await
+}
+
+/// Raises a generation to another store's.
+async fn install(shared: &Shared, of: &TenantId, tenant: &Tenant, stone: &Tombstone) -> Result<()> {
+    let Tombstone {
+        customer,
+        generation: raised,
+    } = stone;
+    let digest = uuid_of(customer);
+    let mut unit = begin_unit(shared).await?;
+    let held = hold(&mut unit, shared, tenant.number, digest, None).await?;
+    if *raised <= held.generation {
+        return Ok(());
+    }
+    let range = held
+        .customer
+        .as_deref()
+        .map(|customer| range_of(of, customer))
+        .unwrap_or_default();
+    take_away(
+        &mut unit,
+        shared,
+        (tenant.number, digest),
+        held,
+        *raised,
+        range,
+        None,
+    )
+    .await?;
+    shared.client.commit(unit).await
+}
+
+/// Raises generations to another store's, and deletes what lies below.
+pub(crate) async fn install_all(shared: &Shared, of: &TenantId, tombstones: Vec<Tombstone>) -> Result<()> {
+    if tombstones.is_empty() {
+        return Ok(());
+    }
+    let tenant = shared.tenant(of).await?;
+    for stone in &tombstones {
+        install(shared, of, &tenant, stone).await?;
+    }
+    sweep(shared, None).await
+}
+
+/// A customer's row that this transaction holds.
+struct HeldRow {
+    number: i64,
+    generation: Generation,
+    packed: Vec<u8>,
+    /// `None` where the row was made only to be held.
+    customer: Option<String>,
+}
+
+async fn begin_unit(shared: &Shared) -> Result<PgTransaction<'static>> {
+    let mut unit = shared.client.begin().await?;
+    let text = format!(
+        "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = {}",
+        shared.options.write_wait.as_millis().max(1)
+    );
+    script(&mut unit, text).await.map_err(of_sql)?;
+    Ok(unit)
+}
+
+fn held_too_long(error: sqlx::Error) -> Error {
+    if remedy(&error) == Remedy::Leave {
+        return Error::new(
+            ErrorKind::Timeout,
+            "another transaction held the customer all the time",
+        )
+        .with_effect(Effect::NotApplied);
+    }
+    of_sql(error)
+}
+
+/// Waits out whoever writes for the customer, and keeps writers to come away until the commit: by the row, which is
+/// made where there is none.
+async fn hold(
+    connection: &mut PgConnection,
+    shared: &Shared,
+    tenant: i32,
+    digest: Uuid,
+    customer: Option<&CustomerId>,
+) -> Result<HeldRow> {
+    let sql = &shared.sql;
+    let name = customer.map_or("", CustomerId::as_str);
+    let mut made = false;
+    loop {
+        let hold = sql.hold_customer.query().bind(tenant).bind(digest);
+        let found = hold
+            .fetch_optional(&mut *connection)
+            .await
+            .map_err(held_too_long)?;
+        if let Some(row) = found {
+            let of_row = generation(row.try_get(1).map_err(of_sql)?)?;
+            let stone = sql.present_stone.query().bind(tenant).bind(digest);
+            let stone = stone.fetch_optional(&mut *connection).await.map_err(of_sql)?;
+            let of_stone = stone.map(|row| row.try_get(0).map_err(of_sql)).transpose()?;
+            let of_stone = of_stone.map(generation).transpose()?.unwrap_or_default();
+            return Ok(HeldRow {
+                number: row.try_get(0).map_err(of_sql)?,
+                generation: of_row.max(of_stone),
+                packed: row.try_get(3).map_err(of_sql)?,
+                customer: if made {
+                    None
+                } else {
+                    row.try_get(2).map(Some).map_err(of_sql)?
+                },
+            });
+        }
+        let enter = sql
+            .enter_customers
+            .query()
+            .bind(vec![tenant])
+            .bind(vec![digest])
+            .bind(vec![name.to_owned()]);
+        let entered = enter.fetch_all(&mut *connection).await.map_err(held_too_long)?;
+        made = !entered.is_empty();
+    }
+}
+
+/// Takes the row away, and notes what hung on it.
+async fn take_away(
+    connection: &mut PgConnection,
+    shared: &Shared,
+    (tenant, digest): (i32, Uuid),
+    held: HeldRow,
+    raised: Generation,
+    range: u16,
+    id: Option<&ErasureId>,
+) -> Result<()> {
+    let sql = &shared.sql;
+    let below = i64::from(raised.0);
+    let stone = sql.raise_stone.query().bind(tenant).bind(digest).bind(below);
+    stone.execute(&mut *connection).await.map_err(of_sql)?;
+    let note = sql
+        .note_erasing
+        .query()
+        .bind(held.number)
+        .bind(tenant)
+        .bind(digest)
+        .bind(below)
+        .bind(range.cast_signed())
+        .bind(id.map(ErasureId::as_str))
+        .bind(held.packed);
+    note.execute(&mut *connection).await.map_err(of_sql)?;
+    let take = sql.take_customer.query().bind(held.number);
+    take.execute(&mut *connection).await.map_err(of_sql)?;
+    Ok(())
+}
+
+async fn find_receipt(
+    shared: &Shared,
+    tenant: &Tenant,
+    digest: Uuid,
+    id: &ErasureId,
+) -> Result<Option<(ErasureReceipt, bool)>> {
+    let query = shared
+        .sql
+        .find_receipt
+        .query()
+        .bind(tenant.number)
+        .bind(digest)
+        .bind(id.as_str());
+    let found = shared.client.fetch_optional(query).await?;
+    found.map(|row| receipt(&row, id)).transpose()
+}
+
+fn receipt(row: &PgRow, id: &ErasureId) -> Result<(ErasureReceipt, bool)> {
+    let at: Timestamp = row.try_get("erased_at").map_err(of_sql)?;
+    let raised = generation(row.try_get("generation").map_err(of_sql)?)?;
+    let mut receipt = ErasureReceipt::new(id.clone(), raised, at);
+    for place in ["history", "summaries", "decisions", "outbox"] {
+        let count: i64 = row.try_get(place).map_err(of_sql)?;
+        receipt.add(place, count.unsigned_abs());
+    }
+    Ok((receipt, row.try_get("finished").map_err(of_sql)?))
+}
+
+/// Deletes what is noted as to be deleted, of one customer or of all: each line in a transaction of its own, with the
+/// counts of its receipt.
+pub(crate) async fn sweep(shared: &Shared, of: Option<(i32, Uuid)>) -> Result<()> {
+    let sql = &shared.sql;
+    loop {
+        let mut unit = begin_unit(shared).await?;
+        let next = sql
+            .erasing
+            .query()
+            .bind(of.map(|(tenant, _)| tenant))
+            .bind(of.map(|(_, digest)| digest));
+        let Some(row) = next.fetch_optional(&mut *unit).await.map_err(held_too_long)? else {
+            return Ok(());
+        };
+        sweep_one(&mut unit, shared, &row).await?;
+        shared.client.commit(unit).await?;
+    }
+}
+
+async fn sweep_one(connection: &mut PgConnection, shared: &Shared, row: &PgRow) -> Result<()> {
+    let sql = &shared.sql;
+    let number: i64 = row.try_get("customer").map_err(of_sql)?;
+    let tenant: i32 = row.try_get("tenant").map_err(of_sql)?;
+    let digest: Uuid = row.try_get("digest").map_err(of_sql)?;
+    let below: i64 = row.try_get("below").map_err(of_sql)?;
+    let range: i16 = row.try_get("outbox_range").map_err(of_sql)?;
+    let erasure: Option<String> = row.try_get("erasure").map_err(of_sql)?;
+    let packed: &[u8] = row.try_get("packed").map_err(of_sql)?;
+    let delete = |query: crate::client::Bound| query.bind(number);
+    let history = delete(sql.sweep_history.query()).execute(&mut *connection).await;
+    let history = history.map_err(of_sql)?.rows_affected();
+    let decisions = delete(sql.sweep_decisions.query())
+        .execute(&mut *connection)
+        .await;
+    let decisions = decisions.map_err(of_sql)?.rows_affected();
+    let closed = delete(sql.sweep_closed.query()).fetch_all(&mut *connection).await;
+    let closed = closed.map_err(of_sql)?;
+    let mut outbox = 0;
+    for statement in [&sql.sweep_dead, &sql.sweep_outbox] {
+        let query = statement
+            .query()
+            .bind(range)
+            .bind(tenant)
+            .bind(digest)
+            .bind(below);
+        outbox += query
+            .execute(&mut *connection)
+            .await
+            .map_err(of_sql)?
+            .rows_affected();
+    }
+    if let Some(erasure) = erasure {
+        let closed = closed
+            .iter()
+            .map(|row| closed_summary(row, 0))
+            .collect::<Result<Vec<_>>>()?;
+        // A group may lie in the value and in a row of its own: what is counted is what was to be read. Names
+        // decide nothing here.
+        let everything = SummaryQuery::new(TenantId::new("any")?, CustomerId::new("any")?);
+        let summaries = packed_of(packed)?.answer(&everything, closed).len() as u64;
+        let finish = sql
+            .finish_receipt
+            .query()
+            .bind(tenant)
+            .bind(digest)
+            .bind(erasure)
+            .bind(history.cast_signed())
+            .bind(summaries.cast_signed())
+            .bind(decisions.cast_signed())
+            .bind(outbox.cast_signed());
+        finish.execute(&mut *connection).await.map_err(of_sql)?;
+    }
+    let swept = sql.swept.query().bind(number);
+    swept.execute(&mut *connection).await.map_err(of_sql)?;
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! What the store makes of the table of SQLSTATEs, which is `kaireon-connect`'s.
+
+use kaireon_connect::postgres::{PgFault, Phase};
+use kaireon_core::{Effect, Error};
+
+use crate::BACKEND;
+
+/// A driver's error of a read, or of a write that was not committed.
+pub(crate) fn of_sql(error: sqlx::Error) -> Error {
+    PgFault::new(&error, Phase::InTransaction).into_error()
+}
+
+/// A driver's error at a commit, or of a statement that commits by itself.
+pub(crate) fn of_commit(error: sqlx::Error) -> Error {
+    PgFault::new(&error, Phase::Commit).into_error()
+}
+
+/// Names the operation.
+pub(crate) fn named(operation: &'static str) -> impl Fn(Error) -> Error {
+    move |error| error.with_backend(BACKEND).with_operation(operation)
+}
+
+/// Of a write that was not committed: nothing of it is there.
+pub(crate) fn not_applied(error: Error) -> Error {
+    error.with_effect(Effect::NotApplied)
+}
+
+/// What a batch may do about an error before its commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Remedy {
+    /// Try the same again: a serialization failure, a deadlock, a partition that was dropped meanwhile.
+    Again,
+    /// Somebody else holds what it needs: leave that out.
+    Leave,
+    /// A part of it is at fault, or it is too much at once: divide it.
+    Divide,
+    /// The connection is gone, or spoilt: get another.
+    Reconnect,
+    /// Nothing.
+    None,
+}
+
+/// What a batch may do about an error before its commit.
+pub(crate) fn remedy(error: &sqlx::Error) -> Remedy {
+    let fault = PgFault::new(error, Phase::InTransaction);
+    if fault.restarts_transaction() {
+        return Remedy::Again;
+    }
+    if fault.is_lock_timeout() {
+        return Remedy::Leave;
+    }
+    if fault.spoils_connection() {
+        return Remedy::Reconnect;
+    }
+    let Some(code) = fault.sqlstate() else {
+        return match error {
+            sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => Remedy::Reconnect,
+            sqlx::Error::Encode(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => {
+                Remedy::Divide
+            }
+            _ => Remedy::None,
+        };
+    };
+    match code {
+        // No partition for a row: it was dropped since it was looked for.
+        "23514" => Remedy::Again,
+        // A statement timeout: less at once may pass.
+        "57014" => Remedy::Divide,
+        "57P01" | "57P02" | "57P03" => Remedy::Reconnect,
+        _ => match &code[..2] {
+            "08" => Remedy::Reconnect,
+            "22" | "23" | "54" => Remedy::Divide,
+            _ => Remedy::None,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_connection_is_replaced_and_a_full_pool_is_not_pressed() {
+        let broken = sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into());
+        assert_eq!(remedy(&broken), Remedy::Reconnect);
+        assert_eq!(of_commit(broken).effect(), Effect::Unknown);
+        assert_eq!(remedy(&sqlx::Error::PoolTimedOut), Remedy::None);
+        assert_eq!(remedy(&sqlx::Error::Decode("x".into())), Remedy::Divide);
+    }
+}

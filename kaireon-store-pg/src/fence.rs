@@ -1,0 +1,105 @@
+//! Epochs and retention marks: changed while no batch that read the ones before is still to commit.
+
+use std::time::Instant;
+
+use kaireon_core::store::{Epoch, FenceRequest, FenceState};
+use kaireon_core::time::Timestamp;
+use kaireon_core::wire::corrupt;
+use kaireon_core::{Effect, Error, ErrorKind, Result, TenantId};
+use sqlx::postgres::PgRow;
+use sqlx::{PgTransaction, Row};
+
+use crate::client::script;
+use crate::error::{Remedy, of_sql, remedy};
+use crate::shared::{Shared, Tenant};
+use crate::write::lanes_of;
+
+/// Begins a transaction that holds a tenant's fence alone.
+///
+/// Writers who come meanwhile queue up behind the one who waits, and a host's transaction may hold the fence for
+/// long; so each wait is short, and between two of them writers pass.
+async fn hold_alone(shared: &Shared, tenant: &Tenant) -> Result<PgTransaction<'static>> {
+    let until = Instant::now() + shared.options.write_wait;
+    let wait = shared.options.lock_wait;
+    loop {
+        let mut unit = shared.client.begin().await?;
+        let text = format!(
+            "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = {}; \
+             SELECT pg_advisory_xact_lock({})",
+            wait.as_millis().max(1),
+            shared.fence_lock(tenant.number)
+        );
+        match script(&mut unit, text).await {
+            Ok(()) => return Ok(unit),
+            Err(error) if remedy(&error) == Remedy::Leave => {}
+            Err(error) => return Err(of_sql(error)),
+        }
+        drop(unit);
+        if Instant::now() >= until {
+            return Err(Error::new(
+                ErrorKind::Timeout,
+                "other transactions held the tenant's fence all the time",
+            )
+            .with_effect(Effect::NotApplied));
+        }
+        tokio::time::sleep(wait).await;
+    }
+}
+
+/// Raises a tenant's fence.
+pub(crate) async fn raise(shared: &Shared, request: FenceRequest) -> Result<FenceState> {
+    let FenceRequest { tenant, epoch, lanes } = request;
+    let tenant = shared.tenant(&tenant).await?;
+    let mut unit = hold_alone(shared, &tenant).await?;
+    let found = shared.sql.lock_fence.query().bind(tenant.number);
+    let found = found.fetch_one(&mut *unit).await.map_err(of_sql)?;
+    let present = Epoch(found.try_get::<i64, _>(0).map_err(of_sql)?.cast_unsigned());
+    if epoch < present {
+        return Err(Error::new(
+            ErrorKind::Fenced,
+            "the requested epoch is lower than the tenant's fence",
+        ));
+    }
+    let raised = shared
+        .sql
+        .raise_fence
+        .query()
+        .bind(tenant.number)
+        .bind(epoch.0.cast_signed())
+        .bind(lanes.map(|lanes| i16::from(lanes.bits())));
+    let raised = raised.fetch_one(&mut *unit).await.map_err(of_sql)?;
+    let state = state(&raised)?;
+    shared.client.commit(unit).await?;
+    Ok(state)
+}
+
+/// Reads a tenant's fence.
+pub(crate) async fn read(shared: &Shared, tenant: &TenantId) -> Result<FenceState> {
+    let query = shared.sql.fence.query().bind(tenant.as_str());
+    let row = shared.client.fetch_optional(query).await?;
+    state(&row.ok_or_else(|| corrupt("the store's settings are gone"))?)
+}
+
+fn state(row: &PgRow) -> Result<FenceState> {
+    let epoch: i64 = row.try_get("epoch").map_err(of_sql)?;
+    let lanes: i16 = row.try_get("lanes").map_err(of_sql)?;
+    let incarnation: i64 = row.try_get("incarnation").map_err(of_sql)?;
+    let sequence: &str = row.try_get("sequence").map_err(of_sql)?;
+    let sequence = sequence.parse();
+    Ok(FenceState::new(
+        Epoch(epoch.cast_unsigned()),
+        lanes_of(lanes),
+        incarnation.cast_unsigned(),
+        sequence.map_err(|_| corrupt("the server's transactions have no number"))?,
+    ))
+}
+
+/// Moves a tenant's watermark, never back; returns the one in force.
+pub(crate) async fn set_watermark(shared: &Shared, tenant: &Tenant, before: Timestamp) -> Result<Timestamp> {
+    let mut unit = hold_alone(shared, tenant).await?;
+    let set = shared.sql.set_watermark.query().bind(tenant.number).bind(before);
+    let set = set.fetch_one(&mut *unit).await.map_err(of_sql)?;
+    let watermark = set.try_get(0).map_err(of_sql)?;
+    shared.client.commit(unit).await?;
+    Ok(watermark)
+}

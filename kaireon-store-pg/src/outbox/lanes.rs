@@ -1,0 +1,111 @@
+//! What a handle knows of its lanes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kaireon_core::Result;
+use kaireon_core::outbox::{Lane, LaneSet};
+use kaireon_core::time::{Clock, SystemClock, Timestamp};
+use sqlx::Row;
+
+use super::cursor::Cursor;
+use super::wake::Wake;
+use crate::error::of_sql;
+use crate::shared::{Shared, lane_number};
+
+/// What this handle knows of a lane's leased ranges.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    pub(super) cursors: HashMap<u16, Cursor>,
+    /// When the server that the cursors were read from was started.
+    pub(super) server: Option<Timestamp>,
+    /// When cursors were saved last.
+    pub(super) saved_at: Option<tokio::time::Instant>,
+}
+
+/// One lane of this handle.
+#[derive(Debug, Default)]
+pub(super) struct LaneState {
+    /// Held while a fetch reads, so that cursors move by one snapshot at a time.
+    pub(super) reading: tokio::sync::Mutex<Known>,
+    /// What was settled since: taken out of the cursors by the next fetch.
+    pub(super) settled: parking_lot::Mutex<Vec<(u16, i64)>>,
+}
+
+/// The lanes of one handle.
+#[derive(Debug)]
+pub(crate) struct Lanes {
+    pub(super) shared: Arc<Shared>,
+    pub(super) wake: Wake,
+    states: [LaneState; 3],
+}
+
+impl Lanes {
+    /// Within a runtime.
+    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            wake: Wake::new(shared),
+            states: Default::default(),
+        }
+    }
+
+    /// Ends the tasks that wake and wakes whoever waits.
+    pub(crate) fn close(&self) {
+        self.wake.close();
+    }
+
+    pub(super) fn state(&self, lane: Lane) -> &LaneState {
+        &self.states[usize::from(lane_number(lane).unsigned_abs())]
+    }
+
+    /// Takes what was settled out of what is remembered as open.
+    pub(super) fn forget_settled(&self, lane: Lane, known: &mut Known) {
+        for (range, position) in self.state(lane).settled.lock().drain(..) {
+            if let Some(cursor) = known.cursors.get_mut(&range) {
+                cursor.open.remove(&position);
+            }
+        }
+    }
+
+    /// By how many microseconds the store's clock is ahead of this machine's. Leases end by the server's clock; a
+    /// clock that a test moves moves their end as well.
+    pub(super) fn clock_offset(&self) -> i64 {
+        let ahead = self.shared.now() - SystemClock.now();
+        // Two readings of one clock may straddle a millisecond, or a pause of this thread.
+        match ahead.num_milliseconds() {
+            -5..=5 => 0,
+            _ => ahead.num_microseconds().unwrap_or_default(),
+        }
+    }
+
+    pub(super) async fn in_force(&self) -> Result<LaneSet> {
+        let row = self
+            .shared
+            .client
+            .fetch_optional(self.shared.sql.outbox_lanes.query())
+            .await?;
+        let bits = row
+            .map(|row| row.try_get::<i16, _>(0))
+            .transpose()
+            .map_err(of_sql)?;
+        Ok(LaneSet::from_bits(
+            bits.and_then(|bits| u8::try_from(bits).ok()).unwrap_or_default(),
+        ))
+    }
+
+    pub(super) async fn set_in_force(&self, lanes: LaneSet) -> Result<()> {
+        let query = self
+            .shared
+            .sql
+            .outbox_set_lanes
+            .query()
+            .bind(i16::from(lanes.bits()));
+        self.shared.client.execute(query).await.map(drop)
+    }
+
+    pub(super) async fn wait_for(&self, lane: Lane, seen: u64, at_most: Duration) -> u64 {
+        self.wake.wait(lane, seen, at_most).await
+    }
+}

@@ -1,0 +1,209 @@
+//! Waking relays when something was written.
+//!
+//! Within a process a count per lane wakes them at once. Between processes NOTIFY does, sent by a statement of its own
+//! after the commit: within the writer's transaction it would take a lock that all notifying transactions of the whole
+//! database share, and hold it over the flush of the log. Where LISTEN does not pass, behind a transaction pooler, and
+//! for what a host commits in a transaction of its own, relays look again, often while something comes and less often
+//! while nothing does.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use kaireon_core::InteractionId;
+use kaireon_core::outbox::{Lane, LaneSet};
+use sqlx::postgres::{PgListener, PgPoolOptions};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::shared::{Shared, lane_number};
+
+/// The least time between two notifications of one process.
+const RING_PAUSE: Duration = Duration::from_millis(2);
+
+/// How soon a relay that has just been busy looks again, where nothing wakes it.
+const SHORTEST_LOOK: Duration = Duration::from_millis(5);
+
+/// How seldom an idle one looks, where nothing wakes it.
+const LONGEST_LOOK: Duration = Duration::from_millis(500);
+
+/// The pause before a lost connection is opened again.
+const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
+
+/// What is heard from other processes.
+#[derive(Debug)]
+struct Ear {
+    /// Per lane: grows with each notification, and whenever one may have been missed.
+    heard: [watch::Sender<u64>; 3],
+    listening: AtomicBool,
+    /// Leads the notifications of this handle, which need no hearing.
+    name: String,
+}
+
+impl Ear {
+    fn hear(&self, lanes: LaneSet) {
+        for lane in lanes.iter() {
+            self.heard[index(lane)].send_modify(|count| *count += 1);
+        }
+    }
+}
+
+/// The waking of one handle.
+pub(super) struct Wake {
+    shared: Arc<Shared>,
+    ear: Arc<Ear>,
+    bell: JoinHandle<()>,
+    listener: OnceLock<JoinHandle<()>>,
+    /// Per lane, in microseconds: how long the next look waits, where nothing wakes.
+    look: [AtomicU64; 3],
+}
+
+impl Wake {
+    pub(super) fn new(shared: &Arc<Shared>) -> Self {
+        let ear = Arc::new(Ear {
+            heard: std::array::from_fn(|_| watch::Sender::new(0)),
+            listening: AtomicBool::new(false),
+            name: InteractionId::fresh().to_string(),
+        });
+        Self {
+            bell: tokio::spawn(ring(Arc::clone(shared), Arc::clone(&ear))),
+            shared: Arc::clone(shared),
+            ear,
+            listener: OnceLock::new(),
+            look: std::array::from_fn(|_| AtomicU64::new(micros(SHORTEST_LOOK))),
+        }
+    }
+
+    /// Something was found in a lane: more may come soon.
+    pub(super) fn busy(&self, lane: Lane) {
+        self.look[index(lane)].store(micros(SHORTEST_LOOK), Ordering::Relaxed);
+    }
+
+    /// Waits until the count is not `seen`, or it is time to look.
+    pub(super) async fn wait(&self, lane: Lane, seen: u64, at_most: Duration) -> u64 {
+        self.listener
+            .get_or_init(|| tokio::spawn(listen(Arc::clone(&self.shared), Arc::clone(&self.ear))));
+        let mut written = self.shared.written[index(lane)].subscribe();
+        let mut heard = self.ear.heard[index(lane)].subscribe();
+        let look = Duration::from_micros(self.look[index(lane)].load(Ordering::Relaxed));
+        let wakes = self.ear.listening.load(Ordering::Relaxed);
+        let until = Instant::now() + if wakes { at_most } else { look.min(at_most) };
+        loop {
+            // From one on: whoever asks with 0 has seen nothing yet.
+            let count = 1 + *written.borrow_and_update() + *heard.borrow_and_update();
+            if count != seen || Instant::now() >= until {
+                if count == seen {
+                    self.look[index(lane)].store(micros((look * 2).min(LONGEST_LOOK)), Ordering::Relaxed);
+                }
+                return count;
+            }
+            tokio::select! {
+                _ = written.changed() => {}
+                _ = heard.changed() => {}
+                () = tokio::time::sleep_until(until) => {}
+            }
+        }
+    }
+}
+
+impl Wake {
+    /// Ends the tasks, and wakes whoever waits.
+    pub(super) fn close(&self) {
+        self.bell.abort();
+        if let Some(listener) = self.listener.get() {
+            listener.abort();
+        }
+        self.ear.hear(LaneSet::of(&Lane::ALL));
+    }
+}
+
+impl Drop for Wake {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl fmt::Debug for Wake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wake")
+            .field("ear", &self.ear)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Tells other processes of what this one wrote.
+async fn ring(shared: Arc<Shared>, ear: Arc<Ear>) {
+    let channel = channel(&shared);
+    let mut written = shared.written.each_ref().map(watch::Sender::subscribe);
+    loop {
+        let [publish, replicate, archive] = &mut written;
+        tokio::select! {
+            changed = publish.changed() => if changed.is_err() { return },
+            changed = replicate.changed() => if changed.is_err() { return },
+            changed = archive.changed() => if changed.is_err() { return },
+        }
+        // The one that woke it was marked as seen, so all are told: a look for nothing costs less than a missed one.
+        for lane in &mut written {
+            lane.mark_unchanged();
+        }
+        let text = format!("{}:{}", ear.name, LaneSet::of(&Lane::ALL).bits());
+        let query = shared.sql.outbox_ring.query().bind(channel.clone()).bind(text);
+        if let Err(error) = shared.client.fetch_all(query).await {
+            tracing::debug!(%error, "relays of other processes were not woken and will look by themselves");
+        }
+        tokio::time::sleep(RING_PAUSE).await;
+    }
+}
+
+/// Hears what other processes tell, on a connection of its own.
+async fn listen(shared: Arc<Shared>, ear: Arc<Ear>) {
+    if !shared.client.pg().session().can_listen() {
+        return;
+    }
+    loop {
+        if let Err(error) = hear(&shared, &ear).await {
+            tracing::debug!(%error, "notifications are not heard, relays look by themselves meanwhile");
+        }
+        ear.listening.store(false, Ordering::Relaxed);
+        tokio::time::sleep(RECONNECT_PAUSE).await;
+    }
+}
+
+async fn hear(shared: &Shared, ear: &Ear) -> Result<(), sqlx::Error> {
+    // Not one of the pool's: those are few, and this one is kept.
+    let options = shared.client.pg().pool().connect_options();
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .connect_with((*options).clone())
+        .await?;
+    let mut listener = PgListener::connect_with(&pool).await?;
+    listener.listen(&channel(shared)).await?;
+    ear.listening.store(true, Ordering::Relaxed);
+    loop {
+        // What was told before the connection stood, or while it was broken, was missed.
+        ear.hear(LaneSet::of(&Lane::ALL));
+        while let Some(told) = listener.try_recv().await? {
+            let Some((name, lanes)) = told.payload().split_once(':') else {
+                continue;
+            };
+            if name != ear.name {
+                ear.hear(LaneSet::from_bits(lanes.parse().unwrap_or_default()));
+            }
+        }
+    }
+}
+
+/// The channel of one store: two in one database do not wake each other.
+fn channel(shared: &Shared) -> String {
+    format!("kaireon_outbox_{:016x}", shared.incarnation)
+}
+
+fn index(lane: Lane) -> usize {
+    usize::from(lane_number(lane).unsigned_abs())
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}

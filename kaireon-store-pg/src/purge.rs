@@ -1,0 +1,104 @@
+//! Retention: the watermark first, then the rows before it, by whole partitions where every tenant has outgrown them.
+
+use kaireon_core::Result;
+use kaireon_core::store::{Purge, PurgeReceipt};
+use kaireon_core::time::Timestamp;
+use sqlx::Row;
+
+use crate::client::script;
+use crate::error::of_sql;
+use crate::fence::set_watermark;
+use crate::partitions::Month;
+use crate::shared::{Shared, Tenant};
+use crate::sql::Statement;
+
+/// The most that dropping a partition waits for those who use the table, who wait behind it meanwhile.
+const DROP_WAIT_MS: u32 = 100;
+
+/// Moves a tenant's watermark, deletes what lies before it, and forgets dedupe records whose time has come.
+pub(crate) async fn purge(shared: &Shared, request: Purge) -> Result<PurgeReceipt> {
+    let Purge { tenant, before } = request;
+    let tenant = shared.tenant(&tenant).await?;
+    let watermark = set_watermark(shared, &tenant, before).await?;
+    let interactions = delete(shared, &shared.sql.purge_history, &tenant, watermark).await?;
+    let decisions = delete(shared, &shared.sql.purge_decisions, &tenant, watermark).await?;
+    forget(shared, &tenant, watermark).await?;
+    if interactions > 0 {
+        drop_outgrown(shared, watermark).await?;
+    }
+    Ok(PurgeReceipt::new(watermark, interactions, decisions))
+}
+
+async fn delete(shared: &Shared, statement: &Statement, tenant: &Tenant, before: Timestamp) -> Result<u64> {
+    let mut unit = shared.client.begin().await?;
+    // However much there is.
+    script(&mut unit, "SET LOCAL statement_timeout = 0".to_owned())
+        .await
+        .map_err(of_sql)?;
+    let query = statement.query().bind(i64::from(tenant.number)).bind(before);
+    let row = query.fetch_one(&mut *unit).await.map_err(of_sql)?;
+    let count: i64 = row.try_get(0).map_err(of_sql)?;
+    shared.client.commit(unit).await?;
+    Ok(count.unsigned_abs())
+}
+
+async fn forget(shared: &Shared, tenant: &Tenant, watermark: Timestamp) -> Result<()> {
+    let horizon =
+        chrono::TimeDelta::from_std(shared.options.dedupe_horizon).unwrap_or(chrono::TimeDelta::MAX);
+    let Some(arrived_before) = shared.now().checked_sub_signed(horizon) else {
+        return Ok(());
+    };
+    let mut unit = shared.client.begin().await?;
+    script(&mut unit, "SET LOCAL statement_timeout = 0".to_owned())
+        .await
+        .map_err(of_sql)?;
+    let query = shared
+        .sql
+        .forget_dedupe
+        .query()
+        .bind(tenant.number)
+        .bind(arrived_before)
+        .bind(watermark);
+    query.execute(&mut *unit).await.map_err(of_sql)?;
+    shared.client.commit(unit).await
+}
+
+/// Drops partitions that lie wholly before the watermark and hold nothing any more: every tenant that had rows there
+/// has purged them. That gives the disk its space back at once, where deleted rows wait for a vacuum.
+async fn drop_outgrown(shared: &Shared, watermark: Timestamp) -> Result<()> {
+    let schema = shared.partitions.schema();
+    let list = "SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
+                JOIN pg_class p ON p.oid = i.inhparent JOIN pg_namespace n ON n.oid = p.relnamespace \
+                WHERE n.nspname = $1 AND p.relname = 'history'";
+    let query = shared.client.pg().query(list).bind(schema.name().to_owned());
+    for row in shared.client.fetch_all(query).await? {
+        let name: &str = row.try_get(0).map_err(of_sql)?;
+        let outgrown = Month::of_partition(name)
+            .and_then(|month| month.next().start())
+            .is_some_and(|end| end <= watermark);
+        if outgrown && let Err(error) = drop_if_empty(shared, name).await {
+            // Somebody uses the table; the next purge tries again. The rows are gone in any case.
+            tracing::debug!(partition = name, %error, "an empty partition was not dropped");
+        }
+    }
+    Ok(())
+}
+
+async fn drop_if_empty(shared: &Shared, name: &str) -> Result<()> {
+    let schema = shared.partitions.schema();
+    let mut unit = shared.client.begin().await?;
+    let lock = schema.fill(&format!(
+        "SET LOCAL lock_timeout = {DROP_WAIT_MS}; SELECT pg_advisory_xact_lock({}); \
+         LOCK TABLE {{s}}.history IN ACCESS EXCLUSIVE MODE",
+        shared.partitions.lock()
+    ));
+    script(&mut unit, lock).await.map_err(of_sql)?;
+    // Behind the lock: nobody can add a row between the look and the drop.
+    let drop = schema.fill(&format!(
+        "DO $$ BEGIN IF NOT EXISTS (SELECT FROM {{s}}.{name}) THEN DROP TABLE {{s}}.{name}; END IF; END $$"
+    ));
+    script(&mut unit, drop).await.map_err(of_sql)?;
+    shared.client.commit(unit).await?;
+    shared.partitions.forget();
+    Ok(())
+}

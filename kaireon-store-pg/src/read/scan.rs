@@ -1,0 +1,149 @@
+//! A whole tenant, customer by customer.
+
+use kaireon_core::store::{Accepted, Page, ScanCursor, ScanQuery};
+use kaireon_core::time::{self, Timestamp};
+use kaireon_core::{CustomerId, Error, Interaction, Result};
+use sqlx::Row;
+
+use super::history::bounds;
+use super::row;
+use crate::error::of_sql;
+use crate::shared::Shared;
+use crate::write::generation;
+
+/// Where a page of a scan ended: a customer's number, and the place of a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) number: i64,
+    pub(super) at: Timestamp,
+    pub(super) tie: i64,
+    pub(super) id: String,
+}
+
+impl Place {
+    /// Before every row of a tenant.
+    pub(super) fn first(tenant: i32) -> Self {
+        Self {
+            number: i64::from(tenant) << 40,
+            at: bounds().0,
+            tie: i64::MIN,
+            id: String::new(),
+        }
+    }
+
+    pub(super) fn write(&self, kind: char) -> ScanCursor {
+        let Self { number, at, tie, id } = self;
+        ScanCursor::new(format!("{kind}1.{number}.{}.{tie}.{id}", at.timestamp_millis()))
+    }
+
+    /// Reads a cursor. One of another tenant reads nothing of theirs: a page is bounded by its tenant's numbers.
+    pub(super) fn read(kind: char, cursor: &ScanCursor) -> Result<Self> {
+        let read = || {
+            let rest = cursor.as_str().strip_prefix(kind)?.strip_prefix("1.")?;
+            let mut parts = rest.splitn(4, '.');
+            let number = parts.next()?.parse().ok()?;
+            let at = time::from_millis(parts.next()?.parse().ok()?)?;
+            let tie = parts.next()?.parse().ok()?;
+            let id = parts.next()?.to_owned();
+            let (earliest, latest) = bounds();
+            (at >= earliest && at <= latest && !id.contains('\0')).then_some(Self { number, at, tie, id })
+        };
+        read().ok_or_else(|| Error::invalid("cursor", "is not a scan cursor of this store"))
+    }
+}
+
+/// A page of a tenant's interactions.
+pub(crate) async fn scan(
+    shared: &Shared,
+    query: ScanQuery,
+) -> Result<Page<Accepted<Interaction>, ScanCursor>> {
+    let ScanQuery {
+        tenant,
+        limit,
+        cursor,
+    } = query;
+    let mut place = cursor.map(|cursor| Place::read('i', &cursor)).transpose()?;
+    let mut page = Page {
+        items: Vec::new(),
+        next: None,
+    };
+    let Some(known) = shared.find_tenant(&tenant).await? else {
+        return Ok(page);
+    };
+    loop {
+        let from = place.take().unwrap_or_else(|| Place::first(known.number));
+        let read = shared
+            .sql
+            .scan
+            .query()
+            .bind(i64::from(known.number))
+            .bind(from.number.max(i64::from(known.number) << 40))
+            .bind(from.at)
+            .bind(from.id)
+            .bind(from.tie)
+            .bind(i64::from(limit) + 1);
+        let rows = shared.client.fetch_all(read).await?;
+        let more = rows.len() > limit as usize;
+        for found in rows.iter().take(limit as usize) {
+            let number: i64 = found.try_get("number").map_err(of_sql)?;
+            place = Some(Place {
+                number,
+                at: found.try_get("at").map_err(of_sql)?,
+                tie: found.try_get("tie").map_err(of_sql)?,
+                id: found.try_get::<String, _>("id").map_err(of_sql)?,
+            });
+            let Some(customer) = found.try_get::<Option<&str>, _>("customer").map_err(of_sql)? else {
+                continue;
+            };
+            let customer = CustomerId::new(customer)
+                .map_err(|_| kaireon_core::wire::corrupt("a stored customer is out of bounds"))?;
+            page.items.push(Accepted {
+                value: row::interaction(found, tenant.clone(), customer)?,
+                generation: generation(found.try_get("generation").map_err(of_sql)?)?,
+            });
+        }
+        // A page of erased customers alone says nothing about what follows.
+        if page.items.is_empty() && more {
+            continue;
+        }
+        page.next = place.filter(|_| more).map(|place| place.write('i'));
+        return Ok(page);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cursors_go_round_and_hostile_ones_are_refused() {
+        let place = Place {
+            number: 7 << 40 | 3,
+            at: time::from_millis(1_700_000_000_123).unwrap(),
+            tie: -5,
+            id: "a.b.c".into(),
+        };
+        assert_eq!(Place::read('i', &place.write('i')).unwrap(), place);
+        for wrong in [
+            "",
+            "i1",
+            "i1.",
+            "i1.1.2",
+            "d1.1.1700000000123.1.a",
+            "i1.x.1700000000123.1.a",
+            "i1.1.99999999999999999.1.a",
+            "i1.1.5.1.a",
+            "i1.1.1700000000123.1.a\0b",
+        ] {
+            let error = Place::read('i', &ScanCursor::new(wrong)).unwrap_err();
+            assert_eq!(error.field(), Some("cursor"), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn ties_keep_their_order_in_the_servers_signed_numbers() {
+        let signed = [0, 1, 1 << 63, u64::MAX].map(crate::write::tie);
+        assert!(signed.is_sorted());
+        assert_eq!((signed[0], signed[3]), (i64::MIN, i64::MAX));
+    }
+}

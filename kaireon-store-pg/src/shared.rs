@@ -1,0 +1,179 @@
+//! What the handles, readers and writers of one open store share.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use kaireon_core::digest::{Digest, MasterKey, TenantKey};
+use kaireon_core::outbox::{Lane, LaneSet};
+use kaireon_core::store::{Durability, StoreCapabilities};
+use kaireon_core::time::Timestamp;
+use kaireon_core::{CustomerId, Result, TenantId};
+use parking_lot::RwLock;
+use sqlx::Row;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::BACKEND;
+use crate::client::Client;
+use crate::options::PgStoreOptions;
+use crate::partitions::Partitions;
+use crate::sql::Sql;
+
+pub(crate) struct Shared {
+    pub(crate) client: Client,
+    pub(crate) options: PgStoreOptions,
+    pub(crate) sql: Sql,
+    pub(crate) master_key: MasterKey,
+    pub(crate) incarnation: i64,
+    pub(crate) durability: Durability,
+    pub(crate) partitions: Partitions,
+    tenants: RwLock<HashMap<TenantId, Arc<Tenant>>>,
+    /// Per lane: grows when this process has committed entries, for relays in the same process.
+    pub(crate) written: [watch::Sender<u64>; 3],
+    sweep_wanted: AtomicBool,
+}
+
+/// A tenant: the number it has in this schema, and its key.
+pub(crate) struct Tenant {
+    pub(crate) number: i32,
+    pub(crate) key: TenantKey,
+}
+
+impl Tenant {
+    /// The digest that a customer is found by.
+    pub(crate) fn customer(&self, customer: &CustomerId) -> Digest {
+        self.key.customer(customer)
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(
+        client: Client,
+        options: PgStoreOptions,
+        sql: Sql,
+        partitions: Partitions,
+        (master_key, incarnation): (MasterKey, i64),
+        durability: Durability,
+    ) -> Self {
+        Self {
+            client,
+            options,
+            sql,
+            master_key,
+            incarnation,
+            durability,
+            partitions,
+            tenants: RwLock::default(),
+            written: std::array::from_fn(|_| watch::Sender::new(0)),
+            sweep_wanted: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.options.clock.now()
+    }
+
+    pub(crate) fn capabilities(&self) -> StoreCapabilities {
+        let mut capabilities = StoreCapabilities::full(BACKEND);
+        capabilities.durability.clone_from(&self.durability);
+        capabilities
+    }
+
+    /// A tenant that is there; `None` when nothing was ever recorded or set for it.
+    pub(crate) async fn find_tenant(&self, id: &TenantId) -> Result<Option<Arc<Tenant>>> {
+        if let Some(known) = self.tenants.read().get(id) {
+            return Ok(Some(Arc::clone(known)));
+        }
+        let query = self.sql.find_tenant.query().bind(id.as_str().to_owned());
+        let found = self.client.fetch_optional(query).await?;
+        let number = found.map(|row| row.try_get::<i32, _>(0)).transpose();
+        let number = number.map_err(crate::error::of_sql)?;
+        Ok(number.map(|number| self.keep(id, number)))
+    }
+
+    /// A tenant, entered if it is not there.
+    pub(crate) async fn tenant(&self, id: &TenantId) -> Result<Arc<Tenant>> {
+        loop {
+            if let Some(known) = self.find_tenant(id).await? {
+                return Ok(known);
+            }
+            let query = self.sql.enter_tenant.query().bind(id.as_str().to_owned());
+            self.client.execute(query).await?;
+        }
+    }
+
+    fn keep(&self, id: &TenantId, number: i32) -> Arc<Tenant> {
+        let tenant = Arc::new(Tenant {
+            number,
+            key: self.master_key.tenant(id),
+        });
+        self.tenants.write().insert(id.clone(), Arc::clone(&tenant));
+        tenant
+    }
+
+    /// Wakes the relays of this process; to be called after a commit.
+    pub(crate) fn tell(&self, lanes: LaneSet) {
+        for lane in lanes.iter() {
+            self.written[usize::from(lane_number(lane).unsigned_abs())].send_modify(|count| *count += 1);
+        }
+    }
+
+    /// The advisory lock that stands for a tenant's fence: shared by writers, taken alone to change it. Several
+    /// tenants may share one, which costs a wait and nothing else; so a batch of many tenants holds few.
+    pub(crate) fn fence_lock(&self, tenant: i32) -> i64 {
+        lock(self.incarnation, i64::from(tenant.rem_euclid(FENCE_LOCKS)))
+    }
+
+    /// Notes that a generation was raised, so that something is to be deleted.
+    pub(crate) fn want_sweep(&self) {
+        self.sweep_wanted.store(true, Ordering::Release);
+    }
+
+    /// Whether something is to be deleted; asks once.
+    pub(crate) fn take_sweep(&self) -> bool {
+        self.sweep_wanted.swap(false, Ordering::AcqRel)
+    }
+}
+
+/// How many advisory locks stand for fences.
+const FENCE_LOCKS: i32 = 64;
+
+/// The advisory lock under which partitions are made.
+pub(crate) const PARTITION_LOCK: i64 = 64;
+
+/// Odd, so that no two incarnations share all their locks.
+const LOCKS: i64 = 1_025;
+
+/// An advisory lock of a store's own: the incarnation keeps the stores of one database apart.
+pub(crate) const fn lock(incarnation: i64, number: i64) -> i64 {
+    incarnation.wrapping_mul(LOCKS).wrapping_add(number)
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A digest as the server keeps it.
+pub(crate) fn uuid_of(digest: &Digest) -> Uuid {
+    Uuid::from_bytes(*digest.as_bytes())
+}
+
+/// A digest as the server kept it.
+pub(crate) fn digest_of(uuid: Uuid) -> Digest {
+    Digest::from_bytes(uuid.into_bytes())
+}
+
+/// A lane's number in the tables.
+pub(crate) fn lane_number(lane: Lane) -> i16 {
+    match lane {
+        Lane::Replicate => 1,
+        Lane::Archive => 2,
+        _ => 0,
+    }
+}

@@ -1,0 +1,6 @@
+-- Of an erased customer the number is gone, so nothing is joined.
+SELECT c.customer, d.at, d.id, d.flow, d.offers::text AS offers, d.attributes::text AS attributes
+FROM {s}.decisions d
+JOIN {s}.customers c ON c.id = d.customer
+JOIN {s}.tenants t ON t.id = d.tenant
+WHERE d.tenant = $1 AND d.id = $2 AND d.at >= coalesce(t.watermark, '-infinity')

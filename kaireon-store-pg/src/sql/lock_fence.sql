@@ -1,0 +1,2 @@
+-- With the fence's advisory lock held alone.
+SELECT epoch FROM {s}.tenants WHERE id = $1 FOR UPDATE

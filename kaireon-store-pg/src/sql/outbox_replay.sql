@@ -1,0 +1,9 @@
+-- Back into the lane as new entries, in the order they were asked for.
+WITH gone AS (
+    DELETE FROM {s}.outbox_dead d
+    USING unnest($2::smallint[], $3::bigint[]) WITH ORDINALITY AS w (range, position, place)
+    WHERE d.lane = $1 AND d.range = w.range AND d.position = w.position
+    RETURNING d.generation, d.tenant, d.lane, d.range, d.customer, d.payload, w.place
+)
+INSERT INTO {s}.outbox (generation, enqueued_at, tenant, lane, range, customer, payload)
+SELECT generation, $4, tenant, lane, range, customer, payload FROM gone ORDER BY place

@@ -1,0 +1,1 @@
+UPDATE {s}.meta SET lanes = $1

@@ -1,0 +1,1 @@
+SELECT generation FROM {s}.tombstones WHERE tenant = $1 AND customer = $2

@@ -1,0 +1,5 @@
+UPDATE {s}.tenants t SET epoch = $2, lanes = coalesce($3, t.lanes)
+FROM {s}.meta m
+WHERE t.id = $1
+RETURNING t.epoch, coalesce(t.lanes, m.lanes) AS lanes, m.incarnation,
+    (pg_current_xact_id()::text::numeric + 1)::text AS sequence

@@ -1,0 +1,1 @@
+SELECT packed FROM {s}.customers WHERE tenant = $1 AND digest = $2

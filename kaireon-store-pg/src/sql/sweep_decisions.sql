@@ -1,0 +1,1 @@
+DELETE FROM {s}.decisions WHERE customer = $1

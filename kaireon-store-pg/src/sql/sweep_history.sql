@@ -1,0 +1,1 @@
+DELETE FROM {s}.history WHERE customer = $1

@@ -1,0 +1,1 @@
+DELETE FROM {s}.customers WHERE id = $1

@@ -1,0 +1,136 @@
+//! One transaction at a time, tried again where that may help.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kaireon_core::{Error, ErrorKind, Result};
+
+use super::op::{SharedOp, Value};
+use super::unit::{Done, Failure, Held, run};
+use crate::client::script;
+use crate::error::{Remedy, not_applied, of_commit, of_sql, remedy};
+use crate::partitions::Month;
+use crate::shared::Shared;
+
+/// How often a batch is tried again that lost a race, before its callers are told.
+const RACES: u32 = 10;
+
+/// How often it is tried on another connection: a pool may hold several that a restart of the server has cut.
+const CONNECTIONS: u32 = 3;
+
+/// What stopped a batch.
+#[derive(Debug)]
+pub(super) struct Stopped {
+    pub(super) remedy: Remedy,
+    pub(super) error: Error,
+}
+
+/// Commits batches.
+pub(super) struct Committer {
+    shared: Arc<Shared>,
+}
+
+/// Where a try failed.
+enum Point {
+    /// Before its commit: nothing was applied.
+    Before(Failure),
+    /// While it committed: it may have been.
+    Commit(sqlx::Error),
+    /// There was no connection.
+    Connect(Error),
+}
+
+impl Committer {
+    pub(super) const fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// Commits a batch, and tries again where that may help.
+    pub(super) async fn commit(&self, ops: &[SharedOp], held: Held) -> Result<Done, Stopped> {
+        let (mut races, mut connections) = (0, 0);
+        loop {
+            let point = match self.attempt(ops, held).await {
+                Ok(done) => {
+                    self.shared.tell(done.told);
+                    if done.raised {
+                        self.shared.want_sweep();
+                    }
+                    return Ok(done);
+                }
+                Err(point) => point,
+            };
+            let (remedy, error) = match point {
+                Point::Connect(error) => (Remedy::None, not_applied(error)),
+                Point::Commit(error) => (Remedy::None, of_commit(error)),
+                Point::Before(Failure::Own(error)) => (Remedy::Divide, not_applied(error)),
+                Point::Before(Failure::Race) => (Remedy::Again, not_applied(lost_race())),
+                Point::Before(Failure::Sql(error)) => (remedy(&error), not_applied(of_sql(error))),
+            };
+            match remedy {
+                Remedy::Again if races < RACES => {
+                    races += 1;
+                    self.shared.partitions.forget();
+                    // Two that collide must not do so again at the same instant; the attempt's number and the place
+                    // in memory are random enough for that.
+                    let pause = u64::from(races) * (1 + u64::from(std::process::id() % 7));
+                    tokio::time::sleep(Duration::from_millis(pause)).await;
+                }
+                Remedy::Reconnect => {
+                    connections += 1;
+                    if connections >= CONNECTIONS {
+                        return Err(Stopped { remedy, error });
+                    }
+                }
+                _ => return Err(Stopped { remedy, error }),
+            }
+        }
+    }
+
+    async fn attempt(&self, ops: &[SharedOp], held: Held) -> Result<Done, Point> {
+        let shared = &*self.shared;
+        let months: BTreeSet<Month> = ops
+            .iter()
+            .filter(|op| matches!(op.value, Value::Interaction(_)))
+            .map(|op| Month::of(op.value.timestamp()))
+            .collect();
+        let ensured = shared
+            .partitions
+            .ensure(&shared.client, shared.now(), months)
+            .await;
+        ensured.map_err(Point::Connect)?;
+        let mut unit = shared.client.begin().await.map_err(Point::Connect)?;
+        let entry = script(&mut unit, entry(shared, ops)).await;
+        entry.map_err(|error| Point::Before(Failure::Sql(error)))?;
+        let done = run(&mut unit, shared, ops, held).await.map_err(Point::Before)?;
+        unit.commit().await.map_err(Point::Commit)?;
+        Ok(done)
+    }
+}
+
+fn lost_race() -> Error {
+    Error::new(ErrorKind::Unavailable, "other writers were first again and again")
+}
+
+/// Locks the fences of the tenants; the statements behind it read what is set under their own, later snapshots.
+///
+/// Generic plans, because the plan for an array must not depend on its length: with many elements the planner would
+/// rather read a whole table than look each up.
+fn entry(shared: &Shared, ops: &[SharedOp]) -> String {
+    let fences: BTreeSet<i64> = ops.iter().map(|op| shared.fence_lock(op.who.0)).collect();
+    let mut text = String::from(
+        "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SET LOCAL plan_cache_mode = force_generic_plan; \
+         SET LOCAL jit = off; SELECT ",
+    );
+    for (at, fence) in fences.iter().enumerate() {
+        let comma = if at == 0 { "" } else { ", " };
+        let _ = write!(text, "{comma}pg_advisory_xact_lock_shared({fence})");
+    }
+    let _ = write!(
+        text,
+        "; SET LOCAL lock_timeout = {}",
+        shared.options.lock_wait.as_millis().max(1)
+    );
+    text
+}

@@ -1,0 +1,33 @@
+//! What the PostgreSQL store must do: the suite of every store on a real server, and what only a server can get wrong.
+
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+#[path = "suite/fixture.rs"]
+mod fixture;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kaireon_core::InteractionStore;
+use kaireon_core::wrap::{ConcurrencyLimit, Retry, RetryPolicy, Timeout, Trace};
+use kaireon_testkit::Wrapped;
+
+use crate::fixture::Fixture;
+
+fn every_wrapper(store: Arc<dyn InteractionStore>) -> Arc<dyn InteractionStore> {
+    let boxed = Box::new(store) as Box<dyn InteractionStore>;
+    let attempt = Timeout::new(ConcurrencyLimit::new(boxed, 64), Duration::from_secs(30));
+    Arc::new(Trace::new(Retry::new(attempt, RetryPolicy::default())))
+}
+
+mod postgres {
+    kaireon_testkit::store_suite!(crate::Fixture::new(), needs = "postgres: set KAIREON_TEST_PG_URL");
+    kaireon_testkit::store_model!(crate::Fixture::new(), needs = "postgres: set KAIREON_TEST_PG_URL");
+}
+
+mod through_every_wrapper {
+    kaireon_testkit::store_suite!(
+        crate::Wrapped(crate::Fixture::new(), crate::every_wrapper),
+        needs = "postgres: set KAIREON_TEST_PG_URL"
+    );
+}
