@@ -9,6 +9,7 @@ mod flaw;
 mod handle;
 mod horizon;
 mod judge;
+mod late;
 mod outbox;
 mod page;
 mod place;

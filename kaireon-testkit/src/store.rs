@@ -10,6 +10,7 @@ pub mod fields;
 pub mod handles;
 pub mod history;
 pub mod idempotency;
+pub mod isolation;
 pub mod origins;
 pub mod periods;
 pub mod privacy;
@@ -87,6 +88,9 @@ macro_rules! __store_cases {
                 summaries_are_filtered_by_dimension_and_period_together
                 ten_years_of_a_customer_are_kept_by_the_day
             }
+            store::isolation {
+                a_reader_never_sees_a_part_of_a_write
+            }
             store::history {
                 history_is_newest_first
                 history_of_equal_timestamps_is_paged_exactly_once_at_every_size
@@ -138,6 +142,7 @@ macro_rules! __store_cases {
             }
             store::tombstones {
                 tombstones_are_listed_once_per_customer
+                tombstone_limits_are_from_1_to_1000
                 tombstones_installed_on_another_store_erase_there
                 a_replicated_record_of_an_erased_generation_is_refused
                 a_replicated_record_of_a_higher_generation_erases_what_lies_below
@@ -150,6 +155,7 @@ macro_rules! __store_cases {
                 a_watermark_is_never_moved_back
                 a_replicated_record_before_the_watermark_counts_but_leaves_no_row
                 history_goes_on_over_a_purge
+                undelivered_entries_outlive_a_purge
             }
             store::fences {
                 a_fence_is_raised_and_read

@@ -130,6 +130,20 @@ impl Disk {
         dropped as u64
     }
 
+    /// Removes a tenant's undelivered entries of records before a time; only a flaw does.
+    pub(super) fn drop_entries_before(&mut self, tenant: &TenantId, time: Timestamp) {
+        for data in self.outbox.values_mut() {
+            data.entries.retain(|_, entry| {
+                let recorded = match &entry.payload {
+                    OutboxPayload::Interaction(interaction) => Some(interaction.timestamp),
+                    OutboxPayload::Decision(decision) => Some(decision.timestamp),
+                    _ => None,
+                };
+                entry.tenant != *tenant || recorded.is_none_or(|recorded| recorded >= time)
+            });
+        }
+    }
+
     /// Every customer that this tenant has something of.
     pub(super) fn customers_of(&self, tenant: &TenantId) -> BTreeSet<CustomerId> {
         let mut customers: BTreeSet<_> = self

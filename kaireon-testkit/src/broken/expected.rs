@@ -273,6 +273,7 @@ expected! {
              entries_after_the_erasure_are_delivered
              no_write_that_began_before_the_receipt_appears_after_it
              settings_and_decisions_are_there_after_a_restart
+             tombstone_limits_are_from_1_to_1000
              tombstones_are_listed_once_per_customer
              tombstones_installed_on_another_store_erase_there];
     ErasureRepeatsItself:
@@ -282,6 +283,15 @@ expected! {
     TakesErasedGenerations:
         [a_replicated_record_of_an_erased_generation_is_refused]
         may [tombstones_installed_on_another_store_erase_there];
+    RowsAppearAfterSummaries:
+        [a_reader_never_sees_a_part_of_a_write]
+        may [a_dropped_write_has_happened_wholly_or_not_at_all
+             a_write_under_way_does_not_come_after_the_receipt
+             no_write_that_began_before_the_receipt_appears_after_it];
+    IgnoresTombstoneLimits:
+        [tombstone_limits_are_from_1_to_1000];
+    PurgeDropsEntries:
+        [undelivered_entries_outlive_a_purge];
     WatermarkMovesBack:
         [a_watermark_is_never_moved_back]
         may [settings_and_decisions_are_there_after_a_restart];
@@ -298,6 +308,7 @@ expected! {
         may [a_replicated_record_before_the_watermark_counts_but_leaves_no_row
              a_watermark_is_never_moved_back
              no_error_tells_personal_data
+             purged_decisions_are_gone
              settings_and_decisions_are_there_after_a_restart];
     IgnoresEpochs:
         [a_write_under_an_old_epoch_is_refused
@@ -319,8 +330,10 @@ expected! {
     OutboxLosesEntries:
         [an_entry_is_there_when_its_record_is_acknowledged]
         may [a_fence_sets_the_lanes_of_its_tenant
+             a_reader_never_sees_a_part_of_a_write
              entries_of_a_customer_keep_the_order_of_their_acknowledgements
-             undelivered_entries_of_an_erased_customer_are_gone];
+             undelivered_entries_of_an_erased_customer_are_gone
+             undelivered_entries_outlive_a_purge];
     OutboxRepeatsDuplicates:
         [duplicates_and_refusals_write_no_entry];
     OutboxReordersACustomer:
@@ -360,7 +373,8 @@ expected! {
         may [dead_letters_are_listed_by_range_and_position
              replayed_dead_letters_come_behind_all_others
              the_outbox_is_there_after_a_restart
-             undelivered_entries_of_an_erased_customer_are_gone];
+             undelivered_entries_of_an_erased_customer_are_gone
+             undelivered_entries_outlive_a_purge];
     ReplayKeepsTheLetter:
         [replayed_dead_letters_come_behind_all_others];
 }

@@ -78,6 +78,12 @@ pub enum Flaw {
     ErasureRepeatsItself,
     /// Replicated records of an erased generation are taken.
     TakesErasedGenerations,
+    /// A row appears after the summaries that count it.
+    RowsAppearAfterSummaries,
+    /// A page of tombstones may have any length.
+    IgnoresTombstoneLimits,
+    /// A purge takes undelivered entries with it.
+    PurgeDropsEntries,
     /// A later purge with an earlier bound moves the watermark back.
     WatermarkMovesBack,
     /// Rows before the watermark are shown.

@@ -362,10 +362,11 @@ impl Place {
         }
         let generation = self.accept(disk, (&decision.tenant, &decision.customer), record.generation)?;
         let watermark = disk.tenant(&decision.tenant).watermark;
-        let kept = watermark.is_none_or(|watermark| decision.timestamp >= watermark);
-        if !kept && origin == Origin::Live {
+        let mut kept = watermark.is_none_or(|watermark| decision.timestamp >= watermark);
+        if !kept && origin == Origin::Live && !self.has(Flaw::TakesPurgedTimes) {
             return Err(Error::invalid("timestamp", "is before the retention watermark"));
         }
+        kept |= self.has(Flaw::TakesPurgedTimes);
         let tenant = disk.tenant(&decision.tenant);
         let known = Known {
             content,

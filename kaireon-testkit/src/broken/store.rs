@@ -24,6 +24,7 @@ use super::disk::{Disk, digest};
 use super::flaw::Flaw;
 use super::handle::Handle;
 use super::judge::{Glance, Terms};
+use super::late::Late;
 use super::outbox::PlainOutbox;
 use super::page::{after, page};
 use super::place::Place;
@@ -74,6 +75,34 @@ impl Store {
         Ok(glances)
     }
 
+    /// What is written at once; the rows that a flaw shows later.
+    fn unit(
+        &self,
+        records: Vec<Record<Interaction>>,
+        mut terms: Terms,
+        glances: Vec<Glance>,
+    ) -> Result<(BatchOutcome<Recorded>, Vec<Late>)> {
+        let late: Vec<_> = match self.has(Flaw::RowsAppearAfterSummaries) {
+            true => records.iter().map(|record| record.value.clone()).collect(),
+            false => Vec::new(),
+        };
+        let mut outcome = BatchOutcome::with_capacity(records.len());
+        let mut disk = self.disk_mut("record_events")?;
+        let before = self.has(Flaw::BatchFailsWhole).then(|| disk.clone());
+        let count = records.len();
+        for (record, glance) in records.into_iter().zip(glances) {
+            outcome.push(self.place.record(&mut disk, record, terms, glance));
+            terms.told = !self.has(Flaw::OutboxLosesEntries);
+        }
+        if let Some(before) = before.filter(|_| !outcome.is_complete() && count > 1) {
+            *disk = before;
+            outcome = BatchOutcome::with_capacity(count);
+            (0..count).for_each(|_| outcome.push(Err(spoiled())));
+        }
+        let late = self.place.hide_rows(&mut disk, &late);
+        Ok((outcome, late))
+    }
+
     fn summaries_of_rows(&self, disk: &Disk, query: &SummaryQuery) -> Vec<Summary> {
         let mut folded: BTreeMap<_, Stats> = BTreeMap::new();
         let name = self.place.name(&query.tenant, &query.customer);
@@ -118,26 +147,17 @@ impl InteractionStore for Store {
             origin,
             epoch,
         } = batch;
-        let mut terms = Terms {
+        let terms = Terms {
             origin,
             epoch,
             told: true,
         };
         let glances = self.glances(&records, terms).await?;
-        let mut outcome = BatchOutcome::with_capacity(records.len());
-        let mut disk = self.disk_mut("record_events")?;
-        let before = self.has(Flaw::BatchFailsWhole).then(|| disk.clone());
-        let count = records.len();
-        for (record, glance) in records.into_iter().zip(glances) {
-            outcome.push(self.place.record(&mut disk, record, terms, glance));
-            terms.told = !self.has(Flaw::OutboxLosesEntries);
+        let (outcome, late) = self.unit(records, terms, glances)?;
+        if !late.is_empty() {
+            tokio::time::sleep(GAP).await;
+            self.place.show_rows(late);
         }
-        if let Some(before) = before.filter(|_| !outcome.is_complete() && count > 1) {
-            *disk = before;
-            outcome = BatchOutcome::with_capacity(count);
-            (0..count).for_each(|_| outcome.push(Err(spoiled())));
-        }
-        drop(disk);
         self.place.wake();
         Ok(outcome)
     }
@@ -315,7 +335,9 @@ impl InteractionStore for Store {
     }
 
     async fn tombstones(&self, query: TombstoneQuery) -> Result<Page<Tombstone, ScanCursor>> {
-        query.check()?;
+        if !self.has(Flaw::IgnoresTombstoneLimits) {
+            query.check()?;
+        }
         let TombstoneQuery {
             tenant,
             limit,
@@ -378,6 +400,9 @@ impl InteractionStore for Store {
         decisions.retain(|_, decision| decision.value.timestamp >= watermark);
         let gone = count - decisions.len();
         self.place.forget_keys(&mut disk, &tenant);
+        if self.has(Flaw::PurgeDropsEntries) {
+            disk.drop_entries_before(&tenant, watermark);
+        }
         Ok(PurgeReceipt::new(watermark, interactions as u64, gone as u64))
     }
 

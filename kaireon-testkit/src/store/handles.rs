@@ -1,8 +1,9 @@
 //! Opening, closing, opening again: what is said of it, and what is kept over it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use kaireon_core::outbox::{Lane, LaneSet};
+use kaireon_core::outbox::{DeadLetterId, DeadLetterQuery, Lane, LaneSet, LeaseRequest, Position};
 use kaireon_core::store::{
     Durability, Epoch, Erasure, ErasureId, FenceRequest, HistoryQuery, Purge, RecordBatch, ScanQuery,
     SummaryQuery, TombstoneQuery,
@@ -94,10 +95,19 @@ async fn every_call(
     }
     if can.scan {
         answers.push(("scan", store.scan(ScanQuery::new(tenant.clone())).await.err()));
+        if can.decisions {
+            let query = ScanQuery::new(tenant.clone());
+            answers.push(("scan_decisions", store.scan_decisions(query).await.err()));
+        }
     }
     if can.decisions {
         let decision = world.decision("r-closed", "anna", 1);
         answers.push(("decision", store.decision(tenant, &decision.id).await.err()));
+        let batch = store
+            .record_decisions(RecordBatch::live([decision.clone()]))
+            .await;
+        let batch = batch.and_then(|batch| batch.into_values());
+        answers.push(("record_decisions", batch.err()));
         answers.push(("record_decision", store.record_decision(decision).await.err()));
     }
     if can.erasure {
@@ -145,6 +155,22 @@ async fn every_call(
             outbox.append(vec![host_event(world, None, "closed")]).await.err(),
         ));
         answers.push(("status", outbox.status(Lane::Publish).await.err()));
+        let request = LeaseRequest {
+            lane: Lane::Publish,
+            owner: "closed".to_owned(),
+            ttl: Duration::from_secs(1),
+            max_ranges: 1,
+        };
+        answers.push(("lease", outbox.lease(request).await.err()));
+        let query = DeadLetterQuery::new(Lane::Publish);
+        answers.push(("dead_letters", outbox.dead_letters(query).await.err()));
+        let id = DeadLetterId {
+            range: 0,
+            position: Position(1),
+        };
+        answers.push(("replay", outbox.replay(Lane::Publish, vec![id]).await.err()));
+        let waited = outbox.wait(Lane::Publish, 0, Duration::from_millis(1)).await;
+        answers.push(("wait", waited.err()));
     }
     answers
 }

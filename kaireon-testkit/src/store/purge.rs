@@ -1,9 +1,11 @@
 //! Retention: rows before the watermark are invisible at once, and nothing new lies before it.
 
+use kaireon_core::outbox::{Lane, LaneSet};
 use kaireon_core::store::{Accepted, Generation, HistoryCursor, HistoryQuery, Origin, RecordBatch, Recorded};
 use kaireon_core::{ErrorKind, Interaction};
 
 use crate::StoreFixture;
+use crate::outbox::{drain, ids};
 use crate::world::{Built, Need, World, fold, newest_first, noon};
 
 const DAY: i64 = 86_400_000;
@@ -209,6 +211,61 @@ pub async fn a_replicated_record_before_the_watermark_counts_but_leaves_no_row(f
     if world.can.history {
         assert_eq!(world.history("anna").await, []);
     }
+    if !world.can.decisions {
+        return;
+    }
+    for origin in [Origin::Replicated, Origin::Backfill] {
+        let decision = world.decision(&format!("r-{origin:?}"), "anna", 1);
+        let decision = decision.edited(|fields| fields.timestamp = noon(-DAY)).unwrap();
+        let accepted = Accepted {
+            value: decision.clone(),
+            generation: Generation::ZERO,
+        };
+        for expected in [
+            Recorded::New(decision.id.clone()),
+            Recorded::Duplicate(decision.id.clone()),
+        ] {
+            let batch = RecordBatch::accepted(origin, [accepted.clone()]);
+            let recorded = world.store.record_decisions(batch).await.unwrap();
+            assert_eq!(recorded.into_values().unwrap(), [expected]);
+        }
+        let found = world.store.decision(&world.tenant, &decision.id).await;
+        assert_eq!(found.unwrap(), None, "a purged decision leaves no row");
+    }
+}
+
+/// What was not delivered yet is delivered still: retention is about rows.
+pub async fn undelivered_entries_outlive_a_purge(fixture: &dyn StoreFixture) {
+    let world = World::open(fixture).await;
+    if !world.can(&[Need::Purge, Need::Outbox]).await {
+        return;
+    }
+    let outbox = world.outbox();
+    outbox.set_lanes(LaneSet::of(&Lane::ALL)).await.unwrap();
+    let mut expected: Vec<_> = ten_days(&world)
+        .await
+        .iter()
+        .map(|event| event.id.to_string())
+        .collect();
+    if world.can.decisions {
+        let decision = world.decision("r", "c0", 1);
+        world.store.record_decision(decision).await.unwrap();
+        expected.push("r".to_owned());
+    }
+    expected.sort();
+    crate::outbox::poison_all(&outbox, Lane::Archive).await;
+    world.purge(noon(20 * DAY)).await;
+    for lane in [Lane::Publish, Lane::Replicate] {
+        let mut found = ids(&drain(&outbox, lane, "relay").await);
+        found.sort();
+        assert_eq!(found, expected, "what waits in {lane} stays");
+    }
+    let archive = outbox.status(Lane::Archive).await.unwrap();
+    assert_eq!(
+        archive.dead_letters,
+        expected.len() as u64,
+        "what was moved aside stays"
+    );
 }
 
 /// A page that was begun before a purge goes on behind it, without what was purged.

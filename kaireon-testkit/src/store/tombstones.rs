@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kaireon_core::store::{
-    Accepted, Erasure, ErasureId, Generation, Origin, RecordBatch, Recorded, Tombstone, TombstoneQuery,
+    Accepted, Erasure, ErasureId, Generation, MAX_PAGE, Origin, RecordBatch, Recorded, Tombstone, TombstoneQuery,
 };
 use kaireon_core::{ErrorKind, InteractionStore, TenantId};
 
@@ -110,6 +110,28 @@ pub async fn tombstones_installed_on_another_store_erase_there(fixture: &dyn Sto
         "a generation is never lowered"
     );
     other.disconnect().await.unwrap();
+}
+
+/// A page holds 1 to 1,000 tombstones.
+pub async fn tombstone_limits_are_from_1_to_1000(fixture: &dyn StoreFixture) {
+    let world = World::open(fixture).await;
+    if !world.can(&[Need::Erasure]).await {
+        return;
+    }
+    world.erase("anna", "ticket-1").await;
+    for (limit, good) in [(0, false), (1, true), (MAX_PAGE, true), (MAX_PAGE + 1, false)] {
+        let query = TombstoneQuery {
+            limit,
+            ..TombstoneQuery::new(world.tenant.clone())
+        };
+        let found = world.store.tombstones(query).await;
+        if good {
+            assert_eq!(found.unwrap().items.len(), 1);
+        } else {
+            let error = world.refused(found, ErrorKind::InvalidInput);
+            assert_eq!(error.field(), Some("limit"));
+        }
+    }
 }
 
 /// A record that another store accepted under an erased generation is refused, whatever its origin.
