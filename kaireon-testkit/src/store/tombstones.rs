@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use kaireon_core::store::{
-    Accepted, Erasure, ErasureId, Generation, MAX_PAGE, Origin, RecordBatch, Recorded, Tombstone, TombstoneQuery,
+    Accepted, Erasure, ErasureId, Generation, MAX_PAGE, Origin, RecordBatch, Recorded, Tombstone,
+    TombstoneQuery,
 };
 use kaireon_core::{ErrorKind, InteractionStore, TenantId};
 
