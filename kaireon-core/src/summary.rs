@@ -3,7 +3,10 @@
 //! The fold is a commutative monoid: [`Stats::merge`] may be applied in any order and grouping, which is what
 //! lets adapters fold in a client, in a batch, or later.
 
+mod contribution;
 pub mod packed;
+
+pub use contribution::Contribution;
 
 use std::cmp::Ordering;
 use std::sync::Arc;

@@ -45,10 +45,12 @@ pub(crate) enum Space {
     Outbox,
     /// Entries that were moved aside.
     Dead,
+    /// What commits add to customers' own values and is not yet part of them, by commit.
+    Folds,
 }
 
 impl Space {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Meta,
         Self::History,
         Self::Dedupe,
@@ -63,6 +65,7 @@ impl Space {
         Self::Expiry,
         Self::Outbox,
         Self::Dead,
+        Self::Folds,
     ];
 
     const fn name(self) -> &'static str {
@@ -81,13 +84,14 @@ impl Space {
             Self::Expiry => "expiry",
             Self::Outbox => "outbox",
             Self::Dead => "dead",
+            Self::Folds => "folds",
         }
     }
 
     /// How much of it may wait in memory before it is written out. Kept by the engine from its creation on.
     const fn memtable_bytes(self) -> u64 {
         match self {
-            Self::History | Self::Customers | Self::Outbox => 16 << 20,
+            Self::History | Self::Customers | Self::Outbox | Self::Folds => 16 << 20,
             Self::Dedupe | Self::Closed | Self::Decisions => 8 << 20,
             _ => 2 << 20,
         }
@@ -155,6 +159,17 @@ impl Engine {
 
     /// Applies all changes or none, durable when it returns.
     pub(crate) fn commit(&self, changes: Vec<Change>) -> Result<(), fjall::Error> {
+        self.batch(changes)?
+            .durability(Some(PersistMode::SyncData))
+            .commit()
+    }
+
+    /// Applies all changes or none, durable with the next commit.
+    pub(crate) fn write(&self, changes: Vec<Change>) -> Result<(), fjall::Error> {
+        self.batch(changes)?.commit()
+    }
+
+    fn batch(&self, changes: Vec<Change>) -> Result<fjall::OwnedWriteBatch, fjall::Error> {
         self.wait_for_room()?;
         let mut batch = fjall::OwnedWriteBatch::with_capacity(self.database.clone(), changes.len());
         for (space, key, value) in changes {
@@ -163,7 +178,7 @@ impl Engine {
                 None => batch.remove(self.space(space), key),
             }
         }
-        batch.durability(Some(PersistMode::SyncData)).commit()
+        Ok(batch)
     }
 
     /// Makes everything durable.

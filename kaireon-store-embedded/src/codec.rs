@@ -6,8 +6,8 @@ mod state;
 pub(crate) use entry::{Told, dead_of, entry_of, put_dead, put_entry, put_recorded};
 pub(crate) use kaireon_core::wire::{decision_of, interaction_of, put_decision, put_interaction};
 pub(crate) use state::{
-    Birth, Dedupe, Head, Pending, Settings, StoredReceipt, customer_of, generation_of, put_customer,
-    put_generation,
+    Birth, Dedupe, Head, Pending, Settings, StoredReceipt, customer_of, generation_of, own_of,
+    put_generation, put_own,
 };
 
 use kaireon_core::time::{self, Timestamp};
@@ -17,8 +17,13 @@ use kaireon_core::{Error, Result};
 /// The version of every value.
 const VERSION: u8 = 1;
 
+/// Begins a value.
+pub(crate) fn put_version(out: &mut Vec<u8>) {
+    out.push(VERSION);
+}
+
 /// Begins to read a value.
-fn open(bytes: &[u8]) -> Result<Reader<'_>> {
+pub(crate) fn open(bytes: &[u8]) -> Result<Reader<'_>> {
     let mut reader = Reader::new(bytes);
     if reader.byte()? != VERSION {
         return Err(corrupt("a stored value is of an unknown version"));

@@ -32,6 +32,10 @@ pub struct EmbeddedConfig {
     pub block_cache_bytes: u64,
     /// The bytes of customers' packed summaries that are kept in memory; 32 MiB by default.
     pub summary_cache_bytes: u64,
+    /// The bytes of what was recorded and is not yet part of its customer's summaries on disk, from which on it is made
+    /// so in the background; 16 MiB by default. Reads count it all the same. Up to twice as much waits in memory, and
+    /// is read again from a log when the store is opened after a crash.
+    pub fold_buffer_bytes: usize,
     /// The most bytes of journals on disk before memory is written out to let go of them; 256 MiB by default, at
     /// least 64 MiB.
     pub max_journal_bytes: u64,
@@ -48,6 +52,7 @@ impl Default for EmbeddedConfig {
             queue: CoalesceConfig::default(),
             block_cache_bytes: 64 << 20,
             summary_cache_bytes: 32 << 20,
+            fold_buffer_bytes: 16 << 20,
             max_journal_bytes: 256 << 20,
         }
     }
@@ -159,6 +164,7 @@ impl fmt::Debug for EmbeddedConfig {
             queue,
             block_cache_bytes,
             summary_cache_bytes,
+            fold_buffer_bytes,
             max_journal_bytes,
         } = self;
         f.debug_struct("EmbeddedConfig")
@@ -170,6 +176,7 @@ impl fmt::Debug for EmbeddedConfig {
             .field("queue", queue)
             .field("block_cache_bytes", block_cache_bytes)
             .field("summary_cache_bytes", summary_cache_bytes)
+            .field("fold_buffer_bytes", fold_buffer_bytes)
             .field("max_journal_bytes", max_journal_bytes)
             .finish()
     }

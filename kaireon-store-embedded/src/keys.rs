@@ -43,6 +43,22 @@ pub(crate) fn customer(tenant_id: &TenantId, customer: &CustomerId) -> Vec<u8> {
     key
 }
 
+/// The tenant and the customer of a customer's own key.
+pub(crate) fn read_customer(key: &[u8]) -> Option<(TenantId, CustomerId)> {
+    let (tenant, customer) = std::str::from_utf8(key).ok()?.split_once('\0')?;
+    Some((TenantId::new(tenant).ok()?, CustomerId::new(customer).ok()?))
+}
+
+/// The row of a commit in the log of what is not folded.
+pub(crate) const fn fold(sequence: u64) -> [u8; 8] {
+    sequence.to_be_bytes()
+}
+
+/// The commit of a row of the log.
+pub(crate) fn read_fold(key: &[u8]) -> Option<u64> {
+    key.try_into().ok().map(u64::from_be_bytes)
+}
+
 /// What the rows of a customer's generation begin with: customer's key, NUL, generation.
 pub(crate) fn rows(customer_key: &[u8], generation: Generation) -> Vec<u8> {
     let mut key = Vec::with_capacity(customer_key.len() + 64);

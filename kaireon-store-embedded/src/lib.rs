@@ -39,6 +39,7 @@ mod client;
 mod codec;
 mod config;
 mod error;
+mod folds;
 mod hot;
 mod journal;
 mod keys;

@@ -19,6 +19,7 @@ use tokio::runtime::Handle;
 
 use crate::client::{Space, View};
 use crate::codec::{self, Dedupe, Pending};
+use crate::folds;
 use crate::keys::{self, Kind};
 use crate::read;
 use crate::shared::{Shared, Tenant};
@@ -56,6 +57,14 @@ impl Maintenance {
             return Ok(begun.receipt);
         }
         self.sweep(tenant, customer, Some(receipt_key.clone()))?;
+        // The log of what was recorded just before names the customer too.
+        match folds::fold_all(&self.shared) {
+            // Somebody else's value is damaged, which is no reason not to finish.
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                tracing::warn!(%error, "a part of the log stays")
+            }
+            outcome => outcome?,
+        }
         match self.submit(Op::EndErasure(receipt_key))? {
             Answer::Receipt(stored) => Ok(stored.receipt),
             _ => Err(unexpected()),
@@ -162,18 +171,33 @@ impl Maintenance {
         let view = self.shared.engine()?.view();
         let before = (0, watermark_ms.max(0));
         let mut pieces = Pieces::new(self, tenant, None);
+        let of = self.shared.tenant(tenant);
         let mut interactions = 0;
-        read::walk(&view, Space::History, tenant, None, before, |_, key, row| {
-            interactions += 1;
-            pieces.remove_interaction(&view, key.clone(), row)?;
-            Ok(true)
-        })?;
+        read::walk(
+            &view,
+            Space::History,
+            (tenant, &of),
+            None,
+            before,
+            |_, key, row| {
+                interactions += 1;
+                pieces.remove_interaction(&view, key.clone(), row)?;
+                Ok(true)
+            },
+        )?;
         let mut decisions = 0;
-        read::walk(&view, Space::DecisionsOf, tenant, None, before, |_, key, _| {
-            decisions += 1;
-            pieces.remove_decision(&view, key.clone())?;
-            Ok(true)
-        })?;
+        read::walk(
+            &view,
+            Space::DecisionsOf,
+            (tenant, &of),
+            None,
+            before,
+            |_, key, _| {
+                decisions += 1;
+                pieces.remove_decision(&view, key.clone())?;
+                Ok(true)
+            },
+        )?;
         pieces.flush()?;
         self.forget(tenant)?;
         let watermark =

@@ -11,6 +11,7 @@ use crate::client::{Change, Engine, Space, guarded};
 use crate::codec::{Birth, Head, Settings};
 use crate::config::EmbeddedConfig;
 use crate::error::{io_error, of_engine};
+use crate::folds;
 use crate::journal;
 use crate::keys;
 use crate::place::{Found, Place};
@@ -51,12 +52,18 @@ pub(crate) fn open(config: EmbeddedConfig) -> Result<(Arc<Shared>, Submitter<Op,
     let loaded = load(engine)?;
     let identity = (master_key, birth.incarnation, opening);
     let queue_config = config.queue;
-    let shared = Arc::new(Shared::new(config, identity, recovery, loaded));
+    let shared = Arc::new(Shared::new(config, identity, recovery, loaded)?);
     let (submitter, waiting) = queue(BACKEND, queue_config);
     let writer = Writer::new(Arc::clone(&shared), place);
-    let spawned = std::thread::Builder::new()
-        .name("kaireon-writer".to_owned())
-        .spawn(move || writer.run(waiting));
+    let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
+    let of_folder = Arc::clone(&shared);
+    let folder = thread("kaireon-folder")
+        .spawn(move || folds::run(&of_folder))
+        .map_err(io_error)?;
+    let spawned = thread("kaireon-writer").spawn(move || writer.run(waiting, folder));
+    if spawned.is_err() {
+        shared.folds.stop();
+    }
     spawned.map_err(io_error)?;
     Ok((shared, submitter))
 }
@@ -134,11 +141,18 @@ fn load(engine: Engine) -> Result<Loaded> {
             let tenant = tenant.and_then(|id| TenantId::new(id).ok()).ok_or_else(missing)?;
             settings.push((tenant, Settings::decode(&value)?));
         }
+        let mut logged = Vec::new();
+        for found in engine.view().prefix(Space::Folds, &[]) {
+            let (key, row) = found?;
+            let sequence = keys::read_fold(&key).ok_or_else(missing)?;
+            logged.push((sequence, folds::read_log(&row)?));
+        }
         let engine = Arc::try_unwrap(engine).map_err(|_| missing())?;
         Ok(Loaded {
             engine,
             head,
             settings,
+            logged,
         })
     })
 }

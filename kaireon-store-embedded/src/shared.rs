@@ -4,17 +4,21 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 
+use fjall::Slice;
 use kaireon_core::digest::{MasterKey, TenantKey};
 use kaireon_core::outbox::{Lane, LaneSet, RANGES};
-use kaireon_core::store::FenceState;
-use kaireon_core::{Effect, Error, ErrorKind, Result, TenantId};
+use kaireon_core::store::{FenceState, Generation};
+use kaireon_core::wire::corrupt;
+use kaireon_core::{CustomerId, Effect, Error, ErrorKind, Result, TenantId};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
-use crate::client::Engine;
-use crate::codec::{Head, Settings};
+use crate::client::{Engine, Space, guarded};
+use crate::codec::{self, Head, Settings};
 use crate::config::EmbeddedConfig;
+use crate::folds::{Fold, Folds};
 use crate::hot::HotCustomers;
+use crate::keys;
 use crate::leases::Leases;
 use crate::store::Recovery;
 
@@ -29,6 +33,7 @@ pub(crate) struct Shared {
     /// As of the last commit.
     pub(crate) head: Mutex<Head>,
     pub(crate) hot: HotCustomers,
+    pub(crate) folds: Folds,
     pub(crate) leases: Mutex<Leases>,
     /// Per lane: grows when entries were written.
     pub(crate) written: [watch::Sender<u64>; 3],
@@ -57,6 +62,8 @@ pub(crate) struct Loaded {
     pub(crate) engine: Engine,
     pub(crate) head: Head,
     pub(crate) settings: Vec<(TenantId, Settings)>,
+    /// By commit: what is not part of customers' own values yet, or may be.
+    pub(crate) logged: Vec<(u64, Vec<Fold>)>,
 }
 
 impl Shared {
@@ -65,9 +72,10 @@ impl Shared {
         (master_key, incarnation, opening): (MasterKey, u64, u32),
         recovery: Recovery,
         loaded: Loaded,
-    ) -> Self {
+    ) -> Result<Self> {
         let shared = Self {
             hot: HotCustomers::new(config.summary_cache_bytes),
+            folds: Folds::new(),
             config,
             master_key,
             incarnation,
@@ -83,16 +91,20 @@ impl Shared {
             handles: AtomicUsize::new(0),
             ended: watch::Sender::new(false),
         };
-        shared.install(loaded);
-        shared
+        shared.install(loaded)?;
+        Ok(shared)
     }
 
     /// Takes over what was read when the directory was opened, or opened anew.
-    pub(crate) fn install(&self, loaded: Loaded) {
+    ///
+    /// # Errors
+    /// As the engine's, where the log has customers whose own values must be read.
+    pub(crate) fn install(&self, loaded: Loaded) -> Result<()> {
         let Loaded {
             engine,
             head,
             settings,
+            logged,
         } = loaded;
         self.hot.clear();
         *self.head.lock() = head;
@@ -105,7 +117,64 @@ impl Shared {
                 written.send_modify(|written| *written += 1);
             }
         }
+        let logged = guarded(|| self.unfolded(&engine, logged))?;
+        self.folds.load(head.sequence, logged)?;
         *self.engine.write() = Some(Arc::new(engine));
+        Ok(())
+    }
+
+    /// What of a log is not part of its customers' own values, and not of customers erased since.
+    fn unfolded(&self, engine: &Engine, logged: Vec<(u64, Vec<Fold>)>) -> Result<Vec<(u64, Vec<Fold>)>> {
+        let mut known: HashMap<Slice, (Generation, u64)> = HashMap::new();
+        let mut left = Vec::with_capacity(logged.len());
+        for (sequence, folds) in logged {
+            let mut kept = Vec::with_capacity(folds.len());
+            for fold in folds {
+                let (present, folded) = match known.get(&fold.key) {
+                    Some(known) => *known,
+                    None => {
+                        let found = self.folded(engine, &fold.key)?;
+                        known.insert(fold.key.clone(), found);
+                        found
+                    }
+                };
+                if fold.generation == present && sequence > folded {
+                    kept.push(fold);
+                }
+            }
+            // Also where nothing is left, so that its row is forgotten.
+            left.push((sequence, kept));
+        }
+        Ok(left)
+    }
+
+    /// A customer's present generation, and up to which commit their own value is complete.
+    fn folded(&self, engine: &Engine, key: &[u8]) -> Result<(Generation, u64)> {
+        let (tenant, customer) = keys::read_customer(key).ok_or_else(|| corrupt("a customer has no id"))?;
+        let present = self.generation(engine, &tenant, &customer)?;
+        let stored = engine.get(Space::Customers, key)?;
+        // A damaged value is found by who needs it.
+        let folded = stored.and_then(|stored| codec::own_of(&stored).ok().map(|(_, folded, _)| folded));
+        Ok((present, folded.unwrap_or(0)))
+    }
+
+    /// A customer's present generation, as it is committed.
+    pub(crate) fn generation(
+        &self,
+        engine: &Engine,
+        tenant: &TenantId,
+        customer: &CustomerId,
+    ) -> Result<Generation> {
+        let Tenant { key, settings } = self.tenant(tenant);
+        if !settings.erasures {
+            return Ok(Generation::ZERO);
+        }
+        let tombstone = keys::by_digest(tenant, &key.customer(customer));
+        let found = engine.get(Space::Tombstones, &tombstone)?;
+        Ok(found
+            .map(|value| codec::generation_of(&value))
+            .transpose()?
+            .unwrap_or_default())
     }
 
     /// The open database.

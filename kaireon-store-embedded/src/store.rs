@@ -18,6 +18,7 @@ use kaireon_core::{
 use crate::client::{Space, guarded};
 use crate::config::EmbeddedConfig;
 use crate::error::{closed, named};
+use crate::folds::Own;
 use crate::maintain::Maintenance;
 use crate::outbox::EmbeddedOutbox;
 use crate::read;
@@ -228,19 +229,23 @@ impl InteractionStore for EmbeddedStore {
     async fn get_summaries(&self, query: SummaryQuery) -> Result<Vec<Summary>> {
         self.0.check("get_summaries")?;
         let key = keys::customer(&query.tenant, &query.customer);
+        // Before the value, which then has all that is not among them.
+        let parts = self.0.shared.folds.parts(&key);
         if let Some(value) = self.0.shared.hot.get(&key)
-            && let Some(answer) = read::from_memory(&value, &query).map_err(named("get_summaries"))?
+            && let Some(own) = Own::of(Some(&value), &parts).map_err(named("get_summaries"))?
+            && let Some(answer) = read::from_memory(&own, &query)
         {
             return Ok(answer);
         }
         let read = move |shared: &Shared| {
             let ticket = shared.hot.ticket(&key);
             let view = shared.engine()?.view();
-            let Some(value) = view.get(Space::Customers, &key)? else {
+            let stored = view.get(Space::Customers, &key)?;
+            let Some(own) = Own::of(stored.as_deref(), &parts)? else {
                 return Ok(Vec::new());
             };
-            let answer = read::summaries(&view, &key, &value, &query)?;
-            if let Some(ticket) = ticket {
+            let answer = read::summaries(&view, &key, own, &query)?;
+            if let (Some(ticket), Some(value)) = (ticket, stored) {
                 shared.hot.offer(ticket, key, value);
             }
             Ok(answer)
@@ -289,8 +294,8 @@ impl InteractionStore for EmbeddedStore {
     async fn history(&self, query: HistoryQuery) -> Result<Page<Interaction, HistoryCursor>> {
         query.check().map_err(named("history"))?;
         let read = move |shared: &Shared| {
-            let settings = shared.tenant(&query.tenant).settings;
-            read::history(&shared.engine()?.view(), settings, query)
+            let view = shared.engine()?.view();
+            read::history(&view, &shared.tenant(&query.tenant), query)
         };
         self.0.blocking("history", read).await
     }
@@ -298,8 +303,8 @@ impl InteractionStore for EmbeddedStore {
     async fn scan(&self, query: ScanQuery) -> Result<Page<Accepted<Interaction>, ScanCursor>> {
         query.check().map_err(named("scan"))?;
         let read = move |shared: &Shared| {
-            let settings = shared.tenant(&query.tenant).settings;
-            read::scan(&shared.engine()?.view(), settings, query)
+            let view = shared.engine()?.view();
+            read::scan(&view, &shared.tenant(&query.tenant), query)
         };
         self.0.blocking("scan", read).await
     }
@@ -307,8 +312,8 @@ impl InteractionStore for EmbeddedStore {
     async fn scan_decisions(&self, query: ScanQuery) -> Result<Page<Accepted<Decision>, ScanCursor>> {
         query.check().map_err(named("scan_decisions"))?;
         let read = move |shared: &Shared| {
-            let settings = shared.tenant(&query.tenant).settings;
-            read::scan_decisions(&shared.engine()?.view(), settings, query)
+            let view = shared.engine()?.view();
+            read::scan_decisions(&view, &shared.tenant(&query.tenant), query)
         };
         self.0.blocking("scan_decisions", read).await
     }
@@ -360,8 +365,8 @@ impl InteractionStore for EmbeddedStore {
     async fn decision(&self, tenant: &TenantId, id: &RecommendationId) -> Result<Option<Decision>> {
         let (tenant, id) = (tenant.clone(), id.clone());
         let read = move |shared: &Shared| {
-            let settings = shared.tenant(&tenant).settings;
-            read::decision(&shared.engine()?.view(), settings, &tenant, &id)
+            let view = shared.engine()?.view();
+            read::decision(&view, &shared.tenant(&tenant), &tenant, &id)
         };
         self.0.blocking("decision", read).await
     }

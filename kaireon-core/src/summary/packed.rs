@@ -21,7 +21,7 @@ pub use codec::{put_stats, stats_of};
 pub use spans::ClosedSpan;
 use tally::{Contact, ContactId, Span, Tally};
 
-use super::{Dimension, LastContact, Stats, Summary};
+use super::{Contribution, Dimension, LastContact, Stats, Summary};
 use crate::store::SummaryQuery;
 use crate::{Interaction, Period, PeriodType, Result};
 
@@ -90,28 +90,49 @@ impl Packed {
     /// Folds an interaction; what it closes, or is late for, is added to `closed`, to be merged into closed rows
     /// in the same atomic unit.
     pub fn record(&mut self, interaction: &Interaction, closed: &mut Vec<Summary>) {
-        let periods =
-            PeriodType::ALL.map(|period_type| Period::containing(period_type, interaction.timestamp));
+        self.fold(&Contribution::of(interaction), closed);
+    }
+
+    /// As [`record`](Self::record), of what an interaction adds.
+    pub fn fold(&mut self, contribution: &Contribution<'_>, closed: &mut Vec<Summary>) {
+        let timestamp = contribution.timestamp;
+        let periods = PeriodType::ALL.map(|period_type| Period::containing(period_type, timestamp));
         self.advance(periods[0], closed);
-        let stats = Stats::of(interaction);
-        let mut tally = Tally::of(&stats, 0);
+        let mut tally = Tally::of(&contribution.counts(), 0);
         tally.last = self.add_contact(
-            interaction.timestamp.timestamp_millis(),
-            interaction.id.as_str(),
-            interaction.outcome.as_str(),
+            timestamp.timestamp_millis(),
+            contribution.id,
+            contribution.outcome,
         );
-        for dimension in Dimension::ALL {
-            let value = dimension.of(interaction);
+        for (dimension, value) in Dimension::ALL.into_iter().zip(contribution.values) {
             let at = self.entry(dimension, value);
             for (slot, period) in periods.into_iter().enumerate() {
                 if self.is_open(period) {
                     self.merge(at, slot, tally);
                 } else {
                     self.mark_closed(period);
-                    closed.push(Summary::new(dimension, Arc::from(value), period, stats.clone()));
+                    let stats = contribution.stats();
+                    closed.push(Summary::new(dimension, Arc::from(value), period, stats));
                 }
             }
         }
+    }
+
+    /// Adds all that another packed value holds, which is of other interactions of the same customer; closed rows
+    /// of the other stay what they are, and its marks are taken over.
+    pub fn absorb(&mut self, mut other: Self, closed: &mut Vec<Summary>) {
+        let mut summaries = Vec::with_capacity(other.held());
+        let (marks, totals_spilled) = (other.closed, other.totals_spilled);
+        other.spill(&mut summaries);
+        // Days first: they open the weeks and months that the others lie in.
+        summaries.sort_by_key(|summary| summary.period.period_type());
+        for summary in &summaries {
+            self.add(summary, closed);
+        }
+        for (mine, mark) in self.closed.iter_mut().zip(marks) {
+            *mine = (*mine).max(mark);
+        }
+        self.totals_spilled |= totals_spilled;
     }
 
     /// Adds the summary of some other part of the customer's interactions, as [`record`](Self::record) does one.

@@ -178,13 +178,23 @@ impl<'a> Dedupe<'a> {
     }
 }
 
-/// Appends what a customer's own value begins with; the packed summaries follow.
-pub(crate) fn put_customer(out: &mut Vec<u8>, generation: Generation) {
+/// Appends what a customer's own value begins with: the generation, and up to which commit the packed summaries,
+/// which follow, are complete.
+pub(crate) fn put_own(out: &mut Vec<u8>, generation: Generation, folded: u64) {
     out.push(VERSION);
     put_varint(out, generation.0.into());
+    put_varint(out, folded);
 }
 
-/// Reads a customer's own value: the present generation, and the bytes of the packed summaries.
+/// Reads a customer's own value: generation, the last commit it is complete with, the bytes of packed summaries.
+pub(crate) fn own_of(bytes: &[u8]) -> Result<(Generation, u64, &[u8])> {
+    let mut reader = open(bytes)?;
+    let generation = Generation(reader.varint32()?);
+    let folded = reader.varint()?;
+    Ok((generation, folded, reader.rest()))
+}
+
+/// Reads a generation and the bytes under it.
 pub(crate) fn customer_of(bytes: &[u8]) -> Result<(Generation, &[u8])> {
     let mut reader = open(bytes)?;
     let generation = Generation(reader.varint32()?);
@@ -194,7 +204,8 @@ pub(crate) fn customer_of(bytes: &[u8]) -> Result<(Generation, &[u8])> {
 /// The value of a tombstone.
 pub(crate) fn put_generation(generation: Generation) -> Vec<u8> {
     let mut out = Vec::with_capacity(4);
-    put_customer(&mut out, generation);
+    out.push(VERSION);
+    put_varint(&mut out, generation.0.into());
     out
 }
 

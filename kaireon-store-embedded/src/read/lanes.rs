@@ -12,7 +12,7 @@ use kaireon_core::time::Timestamp;
 use kaireon_core::wire::corrupt;
 use kaireon_core::{CustomerId, Result, TenantId};
 
-use super::customer;
+use super::generation;
 use crate::client::{Pair, Space, View};
 use crate::codec;
 use crate::keys;
@@ -151,17 +151,7 @@ impl<'a> Present<'a> {
         if let Some(present) = self.known.get(&known) {
             return Ok(entry.generation >= *present);
         }
-        let present = match customer(self.view, &keys::customer(&entry.tenant, id))? {
-            Some((generation, _)) => generation,
-            None => {
-                let tombstone = keys::by_digest(&entry.tenant, &tenant.key.customer(id));
-                let tombstone = self.view.get(Space::Tombstones, &tombstone)?;
-                tombstone
-                    .map(|value| codec::generation_of(&value))
-                    .transpose()?
-                    .unwrap_or_default()
-            }
-        };
+        let present = generation(self.view, &entry.tenant, &tenant, id)?;
         self.known.insert(known, present);
         Ok(entry.generation >= present)
     }

@@ -10,15 +10,16 @@ use kaireon_core::store::{
 use kaireon_core::wire::corrupt;
 use kaireon_core::{CustomerId, Decision, Error, Interaction, RecommendationId, Result, TenantId};
 
-use super::customer;
+use super::generation;
 use crate::client::{Space, View};
-use crate::codec::{self, Settings};
+use crate::codec;
 use crate::keys::{self, RowKey};
+use crate::shared::Tenant;
 
 /// A page of a customer's history.
 pub(crate) fn history(
     view: &View,
-    settings: Settings,
+    of: &Tenant,
     query: HistoryQuery,
 ) -> Result<Page<Interaction, HistoryCursor>> {
     let HistoryQuery {
@@ -35,10 +36,8 @@ pub(crate) fn history(
         items: Vec::new(),
         next: None,
     };
-    let Some((generation, _)) = customer(view, &key)? else {
-        return Ok(page);
-    };
-    let rows = keys::rows(&key, generation);
+    let settings = of.settings;
+    let rows = keys::rows(&key, generation(view, &tenant, of, &id)?);
     let from = from.map(|from| from.timestamp_millis());
     let from = from.max(settings.watermark_ms).unwrap_or(0).max(0);
     let mut newest = match until {
@@ -80,7 +79,7 @@ pub(crate) fn history(
 pub(crate) fn walk(
     view: &View,
     space: Space,
-    tenant: &TenantId,
+    (tenant, of): (&TenantId, &Tenant),
     after: Option<Vec<u8>>,
     window: (i64, i64),
     mut visit: impl FnMut(RowKey<'_>, &Slice, &Slice) -> Result<bool>,
@@ -98,28 +97,26 @@ pub(crate) fn walk(
         let row = keys::read_row(tenant, &first.0).ok_or_else(|| corrupt("a row has no customer"))?;
         let id = CustomerId::new(row.customer).map_err(|_| corrupt("a row has no customer"))?;
         let key = keys::customer(tenant, &id);
-        if let Some((generation, _)) = customer(view, &key)? {
-            let rows = keys::rows(&key, generation);
-            let from = Bound::Included(keys::time(&rows, window.0));
-            let until = Bound::Excluded(keys::time(&rows, window.1));
-            // A cursor may lie in the middle of this customer.
-            let from = match (&place, &from) {
-                (Bound::Excluded(place), Bound::Included(start)) if place >= start => {
-                    Bound::Excluded(place.clone())
-                }
-                _ => from,
-            };
-            let some = match (&from, &until) {
-                (Bound::Excluded(from) | Bound::Included(from), Bound::Excluded(until)) => from < until,
-                _ => true,
-            };
-            if some {
-                for found in view.range(space, from, until) {
-                    let (key, value) = found?;
-                    let row = keys::read_row(tenant, &key).ok_or_else(|| corrupt("a row has no customer"))?;
-                    if !visit(row, &key, &value)? {
-                        return Ok(());
-                    }
+        let rows = keys::rows(&key, generation(view, tenant, of, &id)?);
+        let from = Bound::Included(keys::time(&rows, window.0));
+        let until = Bound::Excluded(keys::time(&rows, window.1));
+        // A cursor may lie in the middle of this customer.
+        let from = match (&place, &from) {
+            (Bound::Excluded(place), Bound::Included(start)) if place >= start => {
+                Bound::Excluded(place.clone())
+            }
+            _ => from,
+        };
+        let some = match (&from, &until) {
+            (Bound::Excluded(from) | Bound::Included(from), Bound::Excluded(until)) => from < until,
+            _ => true,
+        };
+        if some {
+            for found in view.range(space, from, until) {
+                let (key, value) = found?;
+                let row = keys::read_row(tenant, &key).ok_or_else(|| corrupt("a row has no customer"))?;
+                if !visit(row, &key, &value)? {
+                    return Ok(());
                 }
             }
         }
@@ -139,7 +136,7 @@ fn tenant_end(prefix: &[u8]) -> Vec<u8> {
 /// A page of a tenant's interactions.
 pub(crate) fn scan(
     view: &View,
-    settings: Settings,
+    of: &Tenant,
     query: ScanQuery,
 ) -> Result<Page<Accepted<Interaction>, ScanCursor>> {
     let ScanQuery {
@@ -151,26 +148,33 @@ pub(crate) fn scan(
     let after = cursor
         .map(|cursor| read_cursor('i', &tenant, &cursor))
         .transpose()?;
-    let window = (settings.watermark_ms.unwrap_or(0), i64::MAX);
-    walk(view, Space::History, &tenant, after, window, |row, key, value| {
-        if items.len() == limit as usize {
-            next = last.as_ref().map(|key| write_cursor('i', &tenant, key));
-            return Ok(false);
-        }
-        items.push(Accepted {
-            value: codec::interaction_of(value)?,
-            generation: row.generation,
-        });
-        last = Some(key.clone());
-        Ok(true)
-    })?;
+    let window = (of.settings.watermark_ms.unwrap_or(0), i64::MAX);
+    walk(
+        view,
+        Space::History,
+        (&tenant, of),
+        after,
+        window,
+        |row, key, value| {
+            if items.len() == limit as usize {
+                next = last.as_ref().map(|key| write_cursor('i', &tenant, key));
+                return Ok(false);
+            }
+            items.push(Accepted {
+                value: codec::interaction_of(value)?,
+                generation: row.generation,
+            });
+            last = Some(key.clone());
+            Ok(true)
+        },
+    )?;
     Ok(Page { items, next })
 }
 
 /// A page of a tenant's decisions.
 pub(crate) fn scan_decisions(
     view: &View,
-    settings: Settings,
+    of: &Tenant,
     query: ScanQuery,
 ) -> Result<Page<Accepted<Decision>, ScanCursor>> {
     let ScanQuery {
@@ -182,22 +186,29 @@ pub(crate) fn scan_decisions(
     let after = cursor
         .map(|cursor| read_cursor('d', &tenant, &cursor))
         .transpose()?;
-    let window = (settings.watermark_ms.unwrap_or(0), i64::MAX);
-    walk(view, Space::DecisionsOf, &tenant, after, window, |row, key, _| {
-        if items.len() == limit as usize {
-            next = last.as_ref().map(|key| write_cursor('d', &tenant, key));
-            return Ok(false);
-        }
-        let id = RecommendationId::new(row.id).map_err(|_| corrupt("a decision has no id"))?;
-        if let Some(value) = stored_decision(view, &tenant, &id)? {
-            items.push(Accepted {
-                value,
-                generation: row.generation,
-            });
-            last = Some(key.clone());
-        }
-        Ok(true)
-    })?;
+    let window = (of.settings.watermark_ms.unwrap_or(0), i64::MAX);
+    walk(
+        view,
+        Space::DecisionsOf,
+        (&tenant, of),
+        after,
+        window,
+        |row, key, _| {
+            if items.len() == limit as usize {
+                next = last.as_ref().map(|key| write_cursor('d', &tenant, key));
+                return Ok(false);
+            }
+            let id = RecommendationId::new(row.id).map_err(|_| corrupt("a decision has no id"))?;
+            if let Some(value) = stored_decision(view, &tenant, &id)? {
+                items.push(Accepted {
+                    value,
+                    generation: row.generation,
+                });
+                last = Some(key.clone());
+            }
+            Ok(true)
+        },
+    )?;
     Ok(Page { items, next })
 }
 
@@ -212,23 +223,21 @@ fn stored_decision(view: &View, tenant: &TenantId, id: &RecommendationId) -> Res
 /// One decision, if it is to be seen.
 pub(crate) fn decision(
     view: &View,
-    settings: Settings,
+    of: &Tenant,
     tenant: &TenantId,
     id: &RecommendationId,
 ) -> Result<Option<Decision>> {
     let Some(stored) = view.get(Space::Decisions, &keys::decision(tenant, id))? else {
         return Ok(None);
     };
-    let (generation, row) = codec::customer_of(&stored)?;
+    let (accepted_under, row) = codec::customer_of(&stored)?;
     let decision = codec::decision_of(row)?;
-    let before = settings.watermark_ms.unwrap_or(i64::MIN);
+    let before = of.settings.watermark_ms.unwrap_or(i64::MIN);
     if decision.timestamp.timestamp_millis() < before {
         return Ok(None);
     }
-    let present = customer(view, &keys::customer(tenant, &decision.customer))?;
-    Ok(present
-        .filter(|(present, _)| *present == generation)
-        .map(|_| decision))
+    let present = generation(view, tenant, of, &decision.customer)?;
+    Ok((present == accepted_under).then_some(decision))
 }
 
 /// A page of a tenant's tombstones.

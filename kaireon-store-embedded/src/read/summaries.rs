@@ -4,28 +4,26 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use kaireon_core::store::{Generation, SummaryQuery};
-use kaireon_core::summary::packed::{ClosedSpan, Packed, stats_of};
+use kaireon_core::summary::packed::{ClosedSpan, stats_of};
 use kaireon_core::wire::corrupt;
 use kaireon_core::{Result, Summary};
 
 use crate::client::{Space, View};
-use crate::codec;
+use crate::folds::Own;
 use crate::keys;
 
 /// Answers from a customer's own value alone; `None` where closed rows are needed.
-pub(crate) fn from_memory(value: &[u8], query: &SummaryQuery) -> Result<Option<Vec<Summary>>> {
-    let packed = Packed::decode(codec::customer_of(value)?.1)?;
-    let enough = packed.closed_spans(query).is_empty();
-    Ok(enough.then(|| packed.answer(query, Vec::new())))
+pub(crate) fn from_memory(own: &Own, query: &SummaryQuery) -> Option<Vec<Summary>> {
+    let enough = own.packed.closed_spans(query).is_empty();
+    enough.then(|| own.packed.answer(query, Vec::new()))
 }
 
 /// Answers from a customer's own value and closed rows.
-pub(crate) fn summaries(view: &View, key: &[u8], value: &[u8], query: &SummaryQuery) -> Result<Vec<Summary>> {
-    let (generation, packed) = codec::customer_of(value)?;
-    let packed = Packed::decode(packed)?;
-    let spans = packed.closed_spans(query);
-    let closed = closed_rows(view, key, generation, &spans)?;
-    Ok(packed.answer(query, closed))
+pub(crate) fn summaries(view: &View, key: &[u8], own: Own, query: &SummaryQuery) -> Result<Vec<Summary>> {
+    let spans = own.packed.closed_spans(query);
+    let mut closed = closed_rows(view, key, own.generation, &spans)?;
+    closed.extend(own.closed);
+    Ok(own.packed.answer(query, closed))
 }
 
 /// Reads the closed rows of some spans.
@@ -55,5 +53,7 @@ fn closed_rows(
 
 /// How many summaries a customer has, whose own value is given.
 pub(crate) fn count(view: &View, key: &[u8], value: &[u8], query: &SummaryQuery) -> Result<u64> {
-    Ok(summaries(view, key, value, query)?.len() as u64)
+    let own = Own::of(Some(value), &[])?;
+    let summaries = own.map(|own| summaries(view, key, own, query)).transpose()?;
+    Ok(summaries.map_or(0, |summaries| summaries.len() as u64))
 }

@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use kaireon_core::coalesce::Queue;
@@ -11,6 +12,7 @@ use super::unit::Effects;
 use super::{Answer, Op, Unit};
 use crate::client::Engine;
 use crate::error::{io_error, of_engine};
+use crate::folds;
 use crate::open;
 use crate::place::Place;
 use crate::shared::Shared;
@@ -46,11 +48,19 @@ impl Writer {
     }
 
     /// Serves the queue until it is closed and empty, then closes the database and lets go of the directory.
-    pub(crate) fn run(mut self, mut queue: Queue<Op, Answer>) {
+    pub(crate) fn run(mut self, mut queue: Queue<Op, Answer>, folder: JoinHandle<()>) {
         while let Some(mut batch) = queue.next_blocking() {
             let ops = batch.take_items();
             let answers = self.commit(&ops);
             batch.answer(answers);
+            self.shared
+                .folds
+                .wait_for_room(self.shared.config.fold_buffer_bytes);
+        }
+        self.shared.folds.stop();
+        if folder.join().is_err() || folds::fold_all(&self.shared).is_err() {
+            // It is all in the log, which is read when the directory is opened again.
+            tracing::warn!("summaries of the embedded store stay in its log");
         }
         if let Some(engine) = self.shared.take_engine() {
             if self.failure.is_none()
@@ -89,6 +99,10 @@ impl Writer {
             return Err(Stopped::Refused(failure.unwrap_or_else(no_engine)));
         }
         let engine = self.shared.engine().map_err(Stopped::Refused)?;
+        if ops.iter().any(|op| matches!(op, Op::Install(..))) {
+            // A tombstone's customer is found in the registry, which is written with their own value.
+            folds::fold_all(&self.shared).map_err(Stopped::Refused)?;
+        }
         match self.commit_together(&engine, ops) {
             Ok(answers) => Ok(answers),
             Err(Broken::Engine(stopped)) => {
@@ -143,11 +157,12 @@ impl Writer {
             return Ok(answers);
         };
         let hot = &self.shared.hot;
-        let shards = hot.withhold(ready.effects.customers.iter().map(|(key, _)| &**key));
+        let shards = hot.withhold(ready.effects.forgotten.iter().map(|key| &**key));
         let committed = catch_unwind(AssertUnwindSafe(|| engine.commit(ready.changes)));
         match committed {
             Ok(Ok(())) => {
                 self.publish(ready.effects, shards);
+                drop(ready.turn);
                 Ok(answers)
             }
             Ok(Err(fjall::Error::Poisoned)) => {
@@ -172,18 +187,19 @@ impl Writer {
         let Effects {
             head,
             settings,
-            customers,
+            folds,
+            forgotten,
             told,
         } = effects;
         let shared = &self.shared;
+        if shared.folds.push(head.sequence, &forgotten, folds).is_err() {
+            tracing::error!("a contribution to summaries could not be read that was just written");
+        }
         *shared.head.lock() = head;
         for (id, settings) in settings {
             shared.set(&id, settings);
         }
-        let values = customers
-            .into_iter()
-            .filter_map(|(key, value)| Some((key, value?)));
-        shared.hot.publish(shards, values);
+        shared.hot.publish(shards, std::iter::empty());
         for (told, written) in told.into_iter().zip(&shared.written) {
             if told {
                 written.send_modify(|written| *written += 1);
@@ -223,9 +239,8 @@ impl Writer {
             self.shared.return_engine(engine);
             return false;
         }
-        match open::again(&self.place, &self.shared.config) {
-            Ok(loaded) => {
-                self.shared.install(loaded);
+        match open::again(&self.place, &self.shared.config).and_then(|loaded| self.shared.install(loaded)) {
+            Ok(()) => {
                 self.failure = None;
                 tracing::warn!("the embedded store was opened anew after a failed write");
                 true

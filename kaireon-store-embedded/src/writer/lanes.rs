@@ -21,14 +21,18 @@ impl Unit<'_> {
         let mut generations = Vec::with_capacity(events.len());
         for HostEvent { tenant, customer, .. } in events {
             generations.push(match customer {
-                Some(customer) => self.generation(tenant, customer, &keys::customer(tenant, customer))?,
+                Some(customer) => self.generation(tenant, customer)?,
                 None => Generation::ZERO,
             });
         }
         for (event, generation) in events.iter().zip(generations) {
             let HostEvent { tenant, customer, .. } = event;
             if let Some(customer) = customer {
-                self.with_customer(tenant, customer, &keys::customer(tenant, customer), |_, _| {});
+                self.fold(
+                    &keys::customer(tenant, customer).into(),
+                    generation,
+                    Slice::empty(),
+                );
             }
             let range = range_of(tenant, event.partition());
             let mut entry = Vec::new();

@@ -7,6 +7,7 @@ use kaireon_core::store::{
     Epoch, Erasure, FenceRequest, FenceState, Generation, HistoryCursor, Origin, Purge, Record, Recorded,
     Tombstone,
 };
+use kaireon_core::summary::Contribution;
 use kaireon_core::time::Timestamp;
 use kaireon_core::{Decision, Interaction, RecommendationId, TenantId};
 
@@ -95,7 +96,9 @@ pub(crate) struct RecordOp {
     pub(crate) identity: Digest,
     pub(crate) dedupe_key: Slice,
     pub(crate) dedupe: Slice,
-    pub(crate) customer_key: Vec<u8>,
+    pub(crate) customer_key: Slice,
+    /// What it adds to the customer's summaries.
+    pub(crate) contribution: Slice,
     /// What decides the place between rows of equal time and id.
     pub(crate) tie: u64,
     pub(crate) row: Slice,
@@ -121,11 +124,15 @@ impl RecordOp {
         let dedupe = Slice::from(buffer.as_slice());
         buffer.clear();
         keys::put_dedupe(&mut buffer, &value.tenant, keys::Kind::Interaction, &digest);
+        let dedupe_key = Slice::from(buffer.as_slice());
+        buffer.clear();
+        Contribution::of(&value).put(&mut buffer);
         Self {
             identity,
-            dedupe_key: Slice::from(buffer.as_slice()),
+            dedupe_key,
             dedupe,
-            customer_key: keys::customer(&value.tenant, &value.customer),
+            customer_key: keys::customer(&value.tenant, &value.customer).into(),
+            contribution: Slice::from(buffer.as_slice()),
             tie: HistoryCursor::tie_of(&value.idempotency_key),
             row,
             value,
@@ -147,7 +154,7 @@ pub(crate) struct DecisionOp {
     pub(crate) terms: Terms,
     pub(crate) content: Digest,
     pub(crate) dedupe_key: Slice,
-    pub(crate) customer_key: Vec<u8>,
+    pub(crate) customer_key: Slice,
     pub(crate) row: Slice,
 }
 
@@ -161,7 +168,7 @@ impl DecisionOp {
         Self {
             content: key.content(&value),
             dedupe_key: keys::dedupe(&value.tenant, keys::Kind::Decision, &digest).into(),
-            customer_key: keys::customer(&value.tenant, &value.customer),
+            customer_key: keys::customer(&value.tenant, &value.customer).into(),
             row: row.into(),
             value,
             generation,

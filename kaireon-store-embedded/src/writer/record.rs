@@ -21,6 +21,7 @@ impl Unit<'_> {
             dedupe_key,
             dedupe,
             customer_key,
+            contribution,
             tie,
             row,
         } = op;
@@ -36,7 +37,7 @@ impl Unit<'_> {
         }
         let timestamp_ms = value.timestamp.timestamp_millis();
         let (drawn, purged) = self.draw(
-            (&value.tenant, &value.customer, customer_key),
+            (&value.tenant, &value.customer),
             *generation,
             *terms,
             timestamp_ms,
@@ -54,9 +55,7 @@ impl Unit<'_> {
             );
             self.put(Space::History, key, Some(row.clone()));
         }
-        self.with_customer(&value.tenant, &value.customer, customer_key, |packed, closed| {
-            packed.record(value, closed);
-        });
+        self.fold(customer_key, drawn, contribution.clone());
         self.tell_of(
             *terms,
             drawn,
@@ -86,7 +85,7 @@ impl Unit<'_> {
         }
         let timestamp_ms = value.timestamp.timestamp_millis();
         let (drawn, purged) = self.draw(
-            (&value.tenant, &value.customer, customer_key),
+            (&value.tenant, &value.customer),
             *generation,
             *terms,
             timestamp_ms,
@@ -119,7 +118,7 @@ impl Unit<'_> {
                 Some(stored.into()),
             );
         }
-        self.with_customer(&value.tenant, &value.customer, customer_key, |_, _| {});
+        self.fold(customer_key, drawn, Slice::empty());
         self.tell_of(
             *terms,
             drawn,
@@ -132,12 +131,12 @@ impl Unit<'_> {
     /// The generation that a record is accepted under, and whether it lies before the watermark.
     fn draw(
         &mut self,
-        (tenant, customer, customer_key): (&TenantId, &CustomerId, &[u8]),
+        (tenant, customer): (&TenantId, &CustomerId),
         given: Option<Generation>,
         terms: Terms,
         timestamp_ms: i64,
     ) -> Result<(Generation, bool)> {
-        let present = self.generation(tenant, customer, customer_key)?;
+        let present = self.generation(tenant, customer)?;
         let drawn = given.unwrap_or(present);
         if drawn < present {
             return Err(Error::new(

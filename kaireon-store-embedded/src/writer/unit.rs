@@ -6,13 +6,15 @@ use std::collections::hash_map::Entry;
 use fjall::Slice;
 use kaireon_core::digest::Digest;
 use kaireon_core::store::{FenceRequest, Generation, Purge};
-use kaireon_core::summary::packed::{MAX_PACKED_BYTES, Packed, put_stats, stats_of};
+use kaireon_core::summary::packed::{put_stats, stats_of};
 use kaireon_core::time::Timestamp;
 use kaireon_core::{CustomerId, Error, ErrorKind, Result, Stats, Summary, TenantId};
+use parking_lot::MutexGuard;
 
 use super::{Answer, Op};
 use crate::client::{Change, Engine, Space};
 use crate::codec::{self, Head, Pending, Settings};
+use crate::folds::{self, Fold, Own, Part, Turn};
 use crate::keys;
 use crate::shared::{Shared, Tenant};
 
@@ -26,8 +28,13 @@ pub(crate) struct Unit<'a> {
     /// What this unit has written of that which it may read again.
     staged: HashMap<(Space, Slice), Option<Slice>>,
     tenants: HashMap<TenantId, (Tenant, Settings)>,
-    customers: HashMap<Box<[u8]>, Customer>,
+    /// What is logged, to be added to customers' own values later.
+    folds: Vec<Fold>,
+    /// Customers whose generation was raised.
+    forgotten: Vec<Slice>,
     closed: HashMap<Vec<u8>, Stats>,
+    /// Kept from the first customer's own value that is read to the end of the commit.
+    turn: Option<MutexGuard<'a, Turn>>,
     told: [bool; 3],
     /// Dedupe records that were looked up ahead or written.
     known: HashMap<Slice, Option<Slice>>,
@@ -36,34 +43,21 @@ pub(crate) struct Unit<'a> {
 /// From how many operations on it is worth looking up ahead.
 const AHEAD: usize = 16;
 
-/// A customer in a unit.
-pub(super) struct Customer {
-    pub(super) generation: Generation,
-    packed: Packed,
-    /// The value as it is in the database.
-    before: Option<Slice>,
-    write: Write,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Write {
-    Keep,
-    Put,
-    Remove,
-}
-
 /// A unit that is ready to be committed.
-pub(crate) struct Ready {
+pub(crate) struct Ready<'a> {
     pub(crate) changes: Vec<Change>,
     pub(crate) effects: Effects,
+    /// To be let go of when the effects were told.
+    pub(crate) turn: Option<MutexGuard<'a, Turn>>,
 }
 
 /// What is to be told to readers once the unit is committed.
 pub(crate) struct Effects {
     pub(crate) head: Head,
     pub(crate) settings: Vec<(TenantId, Settings)>,
-    /// The customers' new values; `None` was removed.
-    pub(crate) customers: Vec<(Box<[u8]>, Option<Slice>)>,
+    pub(crate) folds: Vec<Fold>,
+    /// The customers whose own value was removed.
+    pub(crate) forgotten: Vec<Slice>,
     pub(crate) told: [bool; 3],
 }
 
@@ -88,8 +82,10 @@ impl<'a> Unit<'a> {
             changes: Vec::new(),
             staged: HashMap::new(),
             tenants: HashMap::new(),
-            customers: HashMap::new(),
+            folds: Vec::new(),
+            forgotten: Vec::new(),
             closed: HashMap::new(),
+            turn: None,
             told: [false; 3],
             known: HashMap::new(),
         }
@@ -139,38 +135,13 @@ impl<'a> Unit<'a> {
         }
     }
 
-    /// Whether there is anything to commit.
+    /// Whether there is nothing to commit.
     pub(crate) fn is_empty(&self) -> bool {
         self.changes.is_empty()
-            && self
-                .customers
-                .values()
-                .all(|customer| customer.write == Write::Keep)
     }
 
-    /// Encodes what was folded. Reads the closed rows that are added to.
-    pub(crate) fn finish(mut self) -> Result<Ready> {
-        let mut customers = Vec::with_capacity(self.customers.len());
-        for (key, mut customer) in std::mem::take(&mut self.customers) {
-            match customer.write {
-                Write::Keep => {}
-                Write::Remove => {
-                    self.put(Space::Customers, key.to_vec(), None);
-                    customers.push((key, None));
-                }
-                Write::Put => {
-                    let (mut value, mut closed) = (Vec::with_capacity(512), Vec::new());
-                    codec::put_customer(&mut value, customer.generation);
-                    customer
-                        .packed
-                        .encode_within(MAX_PACKED_BYTES, &mut value, &mut closed);
-                    self.close(&keys::rows(&key, customer.generation), closed);
-                    let value = Slice::from(value);
-                    self.put(Space::Customers, key.to_vec(), Some(value.clone()));
-                    customers.push((key, Some(value)));
-                }
-            }
-        }
+    /// Encodes what was gathered. Reads the closed rows that are added to.
+    pub(crate) fn finish(mut self) -> Result<Ready<'a>> {
         for (key, mut stats) in std::mem::take(&mut self.closed) {
             if let Some(row) = self.engine.get(Space::Closed, &key)? {
                 stats.merge(&stats_of(&row)?);
@@ -182,6 +153,10 @@ impl<'a> Unit<'a> {
         self.head.sequence += 1;
         let head = self.head.encode();
         self.put(Space::Meta, keys::HEAD, Some(head.into()));
+        if !self.folds.is_empty() {
+            let row = folds::put_log(&self.folds);
+            self.put(Space::Folds, keys::fold(self.head.sequence), Some(row.into()));
+        }
         // Neighbours go into the engine's sorted memory one after the other, which finds their places in cache.
         // The order of changes to one key is kept.
         self.changes
@@ -197,9 +172,11 @@ impl<'a> Unit<'a> {
                     .filter(|(_, (before, after))| before.settings != *after)
                     .map(|(id, (_, after))| (id, after))
                     .collect(),
-                customers,
+                folds: self.folds,
+                forgotten: self.forgotten,
                 told: self.told,
             },
+            turn: self.turn,
         })
     }
 
@@ -305,78 +282,26 @@ impl<'a> Unit<'a> {
     }
 
     /// The present generation of a customer.
-    pub(super) fn generation(
-        &mut self,
-        tenant: &TenantId,
-        customer: &CustomerId,
-        key: &[u8],
-    ) -> Result<Generation> {
-        if let Some(known) = self.customers.get(key) {
-            return Ok(known.generation);
-        }
-        let found = self.read_customer(tenant, customer, key)?;
-        let generation = found.generation;
-        self.customers.insert(key.into(), found);
-        Ok(generation)
-    }
-
-    fn read_customer(&mut self, tenant: &TenantId, customer: &CustomerId, key: &[u8]) -> Result<Customer> {
-        let before = match self.shared.hot.get(key) {
-            Some(value) => Some(value),
-            None => self.engine.get(Space::Customers, key)?,
-        };
-        if let Some(value) = &before {
-            let (generation, packed) = codec::customer_of(value)?;
-            return Ok(Customer {
-                generation,
-                packed: Packed::decode(packed)?,
-                write: Write::Keep,
-                before,
-            });
-        }
+    pub(super) fn generation(&mut self, tenant: &TenantId, customer: &CustomerId) -> Result<Generation> {
         let (tenant_of, settings) = self.tenant(tenant);
-        let mut generation = Generation::ZERO;
-        if settings.erasures {
-            let tombstone = keys::by_digest(tenant, &tenant_of.key.customer(customer)).into();
-            if let Some(value) = self.get(Space::Tombstones, &tombstone)? {
-                generation = codec::generation_of(&value)?;
-            }
+        if !settings.erasures {
+            return Ok(Generation::ZERO);
         }
-        Ok(Customer {
-            generation,
-            packed: Packed::new(),
-            before: None,
-            write: Write::Keep,
-        })
+        let tombstone = keys::by_digest(tenant, &tenant_of.key.customer(customer)).into();
+        let found = self.get(Space::Tombstones, &tombstone)?;
+        Ok(found
+            .map(|value| codec::generation_of(&value))
+            .transpose()?
+            .unwrap_or_default())
     }
 
-    /// Notes that a customer has something, and folds into their summaries. The customer was read before.
-    pub(super) fn with_customer(
-        &mut self,
-        tenant: &TenantId,
-        customer: &CustomerId,
-        key: &[u8],
-        fold: impl FnOnce(&mut Packed, &mut Vec<Summary>),
-    ) {
-        let Some(found) = self.customers.get_mut(key) else {
-            return;
-        };
-        let mut closed = Vec::new();
-        fold(&mut found.packed, &mut closed);
-        let unknown = found.write != Write::Put && (found.before.is_none() || found.write == Write::Remove);
-        found.write = Write::Put;
-        let generation = found.generation;
-        self.close(&keys::rows(key, generation), closed);
-        if unknown {
-            // So that the customer of a tombstone, which is only a digest, can be found.
-            let (tenant_of, _) = self.tenant(tenant);
-            let registry = keys::by_digest(tenant, &tenant_of.key.customer(customer));
-            self.stage(
-                Space::Registry,
-                registry.into(),
-                Some(Slice::from(customer.as_str().as_bytes())),
-            );
-        }
+    /// Notes what a record adds to its customer, if only that they are there.
+    pub(super) fn fold(&mut self, key: &Slice, generation: Generation, contribution: Slice) {
+        self.folds.push(Fold {
+            key: key.clone(),
+            generation,
+            contribution,
+        });
     }
 
     /// Adds to rows of closed periods.
@@ -402,35 +327,18 @@ impl<'a> Unit<'a> {
         } = raised;
         let by_digest: Slice = keys::by_digest(tenant, &digest).into();
         if let Some(customer) = customer {
-            let key = keys::customer(tenant, customer);
-            self.generation(tenant, customer, &key)?;
-            let pending_key: Slice = key.as_slice().into();
-            let left = self.get(Space::Pending, &pending_key)?;
-            let left = left.map(|left| Pending::decode(&left)).transpose()?;
-            if let Some(known) = self.customers.get_mut(key.as_slice()) {
-                let mut value = Vec::new();
-                if known.before.is_some() || known.write == Write::Put {
-                    codec::put_customer(&mut value, known.generation);
-                    known.packed.encode(&mut value);
-                }
-                if let Some(left) = left
-                    && value.is_empty()
-                {
-                    value = left.customer;
-                }
-                known.packed = Packed::new();
-                known.generation = generation;
-                known.write = if known.before.is_some() {
-                    Write::Remove
-                } else {
-                    Write::Keep
-                };
-                let pending = Pending {
-                    below: generation,
-                    customer: value,
-                };
-                self.stage(Space::Pending, pending_key, Some(pending.encode().into()));
+            let key = Slice::from(keys::customer(tenant, customer));
+            let mut value = self.take_own(&key)?;
+            if value.is_empty()
+                && let Some(left) = self.get(Space::Pending, &key)?
+            {
+                value = Pending::decode(&left)?.customer;
             }
+            let pending = Pending {
+                below: generation,
+                customer: value,
+            };
+            self.stage(Space::Pending, key, Some(pending.encode().into()));
             self.stage(Space::Registry, by_digest.clone(), None);
         }
         let tombstone = codec::put_generation(generation);
@@ -439,5 +347,36 @@ impl<'a> Unit<'a> {
         settings.erasures = true;
         self.set(tenant, settings);
         Ok(())
+    }
+
+    /// Takes away a customer's own value, with all that is not yet part of it; empty where there is none.
+    fn take_own(&mut self, key: &Slice) -> Result<Vec<u8>> {
+        if self.turn.is_none() {
+            self.turn = Some(self.shared.folds.turn());
+        }
+        // A second raising in one unit finds what the first has left: what this unit has recorded since.
+        let taken = self.forgotten.contains(key);
+        let (mut parts, stored) = match taken {
+            true => (Vec::new(), None),
+            false => {
+                let parts = self.shared.folds.parts(key);
+                (parts, self.engine.get(Space::Customers, key)?)
+            }
+        };
+        let (mine, others) = std::mem::take(&mut self.folds)
+            .into_iter()
+            .partition(|fold| fold.key == *key);
+        self.folds = others;
+        parts.extend(Part::of(self.head.sequence + 1, mine)?);
+        let Some(mut own) = Own::of(stored.as_deref(), &parts)? else {
+            return Ok(Vec::new());
+        };
+        let value = own.encode();
+        self.close(&keys::rows(key, own.generation), std::mem::take(&mut own.closed));
+        if stored.is_some() {
+            self.put(Space::Customers, key.clone(), None);
+        }
+        self.forgotten.push(key.clone());
+        Ok(value.to_vec())
     }
 }
