@@ -21,6 +21,7 @@
 //! | SIGKILL at random instants | [`crash::Driver`] |
 //! | errors before and after the effect, delays, hangs | [`fault::Faulty`], [`fault::Plan`] |
 //! | a connection that is cut, delayed or half-open, at a byte or at a message | [`proxy::Proxy`], [`proxy::Rule`] |
+//! | a server of a test's own, killed and started again (feature `postgres-server`) | `server::PostgresServer` |
 //! | the suite through wrappers | [`Wrapped`] |
 //! | showing that the suite bites | [`broken::Flaw`], [`broken::Fixture`] |
 //! | the other contracts | [`publisher`], [`cache`], [`search`], [`limiter`], [`breaker`] |
@@ -40,6 +41,8 @@ pub mod outbox;
 pub mod proxy;
 pub mod publisher;
 pub mod search;
+#[cfg(feature = "postgres-server")]
+pub mod server;
 pub mod store;
 pub mod suite;
 mod world;

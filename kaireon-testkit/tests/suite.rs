@@ -6,6 +6,8 @@ mod bites;
 mod crash;
 mod flaws;
 mod proxy;
+#[cfg(feature = "postgres-server")]
+mod server;
 
 mod sound {
     kaireon_testkit::store_suite!(kaireon_testkit::broken::Fixture::sound());

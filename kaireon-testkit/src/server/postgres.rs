@@ -1,0 +1,299 @@
+//! A PostgreSQL server of a test's own.
+
+use std::fs::File;
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::owner::{Owner, said};
+
+/// How long a server may take to start, to recover or to end; two cores under a build are slow.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How many ports are tried: between choosing one and listening on it another test may take it.
+const ATTEMPTS: u32 = 5;
+
+/// What a client says first: version 3.0, user and database, both `postgres`.
+const GREETING: &[u8] = b"\0\0\0\x29\0\x03\0\0user\0postgres\0database\0postgres\0\0";
+
+/// How a server ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shutdown {
+    /// In order: connections are ended with an error, and everything is written.
+    Fast,
+    /// All of its processes are killed (SIGKILL): the next start recovers from the log.
+    Kill,
+}
+
+/// A PostgreSQL server that nobody else uses, with one superuser `postgres` who needs no password, on 127.0.0.1.
+///
+/// It keeps its data and its port over [`stop`](Self::stop) and [`restart`](Self::restart). Dropping it kills it and
+/// removes its folder. `fsync` and `synchronous_commit` are on, as they are unless one says otherwise.
+#[derive(Debug)]
+pub struct PostgresServer {
+    programs: PathBuf,
+    folder: PathBuf,
+    owner: Owner,
+    port: u16,
+    process: Option<Child>,
+}
+
+impl PostgresServer {
+    /// Makes a new cluster with the programs of this folder and starts it; `settings` are lines of `postgresql.conf`.
+    /// Root runs it as the user `postgres` or `nobody`.
+    ///
+    /// # Errors
+    ///
+    /// When the programs are not there or fail, with what they said; when the server does not take connections
+    /// within two minutes.
+    ///
+    /// # Dropped futures
+    ///
+    /// What was started is killed, and a folder in the system's temporary one may be left.
+    pub async fn start(programs: impl Into<PathBuf>, settings: &[(&str, &str)]) -> io::Result<Self> {
+        let programs = programs.into();
+        let owner = Owner::not_root().await?;
+        let folder = new_folder()?;
+        owner.give(&folder).await?;
+        let mut server = Self {
+            programs,
+            folder,
+            owner,
+            port: 0,
+            process: None,
+        };
+        server.initialize(settings).await?;
+        let mut attempt = 1;
+        loop {
+            server.port = free_port()?;
+            match server.restart().await {
+                Err(_) if attempt < ATTEMPTS && server.log()?.contains("could not bind") => attempt += 1,
+                Err(error) => return Err(error),
+                Ok(()) => return Ok(server),
+            }
+        }
+    }
+
+    /// Where it is: user and database `postgres`, without TLS. The same after a restart.
+    pub fn url(&self) -> String {
+        let Self { port, .. } = self;
+        format!("postgres://postgres@127.0.0.1:{port}/postgres?sslmode=disable")
+    }
+
+    /// Its address without a scheme, as [`Proxy::start`](crate::proxy::Proxy::start) takes it.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Starts it again on the same port and data, and returns when it takes connections, recovery included. Nothing
+    /// if it runs.
+    ///
+    /// # Errors
+    ///
+    /// When it ends instead, or does not take connections within two minutes; with the end of its log.
+    ///
+    /// # Dropped futures
+    ///
+    /// It may run, and may not take connections yet.
+    pub async fn restart(&mut self) -> io::Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            self.spawn()?;
+            match self.await_answer(deadline).await {
+                // After a kill the dying processes still hold its memory for a moment.
+                Err(_) if Instant::now() < deadline && self.log()?.contains("still in use") => {
+                    sleep(Duration::from_millis(100)).await;
+                }
+                answered => return answered,
+            }
+        }
+    }
+
+    /// Ends it and returns when it has ended; nothing if it has already. Its data stay.
+    ///
+    /// # Errors
+    ///
+    /// When it does not end within two minutes.
+    ///
+    /// # Dropped futures
+    ///
+    /// It may be ending.
+    pub async fn stop(&mut self, how: Shutdown) -> io::Result<()> {
+        let Some(mut process) = self.process.take() else {
+            return Ok(());
+        };
+        let Some(pid) = process.id() else {
+            return Ok(());
+        };
+        match how {
+            Shutdown::Fast => {
+                said(Command::new("sh").args(["-c", "kill -s INT \"$1\"", "sh", &pid.to_string()])).await?;
+            }
+            Shutdown::Kill => {
+                // The first process goes first: it would take the death of another for a crash and begin anew.
+                let others = children_of(pid);
+                process.start_kill()?;
+                process.wait().await?;
+                kill(&others);
+            }
+        }
+        let ended = timeout(PATIENCE, process.wait()).await;
+        ended.map_err(|_| io::Error::other("the server did not end"))??;
+        Ok(())
+    }
+
+    async fn initialize(&self, settings: &[(&str, &str)]) -> io::Result<()> {
+        let data = self.data();
+        let mut initdb = self.owner.command(self.programs.join("initdb"));
+        initdb
+            .current_dir(&self.folder)
+            .args([
+                "--username=postgres",
+                "--auth=trust",
+                "--encoding=UTF8",
+                "--locale=C",
+            ])
+            // Only the new files of the cluster, whose loss in a power failure costs nothing.
+            .arg("--no-sync")
+            .arg("--pgdata")
+            .arg(&data);
+        said(&mut initdb).await?;
+        let path = data.join("postgresql.conf");
+        let mut text = std::fs::read_to_string(&path)?;
+        text.push_str("listen_addresses = '127.0.0.1'\nunix_socket_directories = ''\n");
+        for (name, value) in settings {
+            text.push_str(&format!("{name} = '{}'\n", value.replace('\'', "''")));
+        }
+        std::fs::write(&path, text)
+    }
+
+    fn spawn(&mut self) -> io::Result<()> {
+        let log = File::create(self.folder.join("server.log"))?;
+        let mut server = self.owner.command(self.programs.join("postgres"));
+        server
+            .current_dir(&self.folder)
+            .arg("-D")
+            .arg(self.data())
+            .arg(format!("-cport={}", self.port))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            // An interrupt at the terminal is the test's to answer.
+            .process_group(0)
+            .kill_on_drop(true);
+        self.process = Some(server.spawn()?);
+        Ok(())
+    }
+
+    async fn await_answer(&mut self, deadline: Instant) -> io::Result<()> {
+        loop {
+            let ended = match &mut self.process {
+                Some(process) => process.try_wait()?.is_some(),
+                None => true,
+            };
+            if ended {
+                self.process = None;
+                return Err(io::Error::other(format!("the server ended: {}", self.log()?)));
+            }
+            let Err(why) = takes_connections(self.port).await else {
+                return Ok(());
+            };
+            if Instant::now() >= deadline {
+                let log = self.log()?;
+                return Err(io::Error::other(format!("no connection: {why}; its log: {log}")));
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    fn log(&self) -> io::Result<String> {
+        std::fs::read_to_string(self.folder.join("server.log"))
+    }
+}
+
+impl Drop for PostgresServer {
+    fn drop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let others = process.id().map(children_of).unwrap_or_default();
+            // It may have ended by itself, which is as well.
+            let _ = process.start_kill();
+            kill(&others);
+        }
+        // Who is being killed may still write; what is left then is in the temporary folder.
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Only a request to authenticate is an answer: a server that recovers answers with an error.
+async fn takes_connections(port: u16) -> io::Result<()> {
+    let asked = async {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
+        stream.write_all(GREETING).await?;
+        match stream.read_u8().await? {
+            b'R' => Ok(()),
+            other => Err(io::Error::other(format!("it answered {:?}", char::from(other)))),
+        }
+    };
+    let answered = timeout(Duration::from_secs(5), asked).await;
+    answered.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+fn new_folder() -> io::Result<PathBuf> {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("kaireon-postgres-{}-{count}", std::process::id());
+    let folder = std::env::temp_dir().join(name);
+    match std::fs::remove_dir_all(&folder) {
+        // Of an earlier process with the same number.
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    std::fs::create_dir(&folder)?;
+    Ok(folder)
+}
+
+fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+/// The processes that this one started and that still run; each leads a group of its own, so no signal to a group
+/// reaches them. Where the system does not list processes as files, they end by themselves when they notice that
+/// the first one is gone.
+fn children_of(pid: u32) -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let children = entries.filter_map(|entry| {
+        let child = entry.file_name().to_str()?.parse().ok()?;
+        (parent(&entry.path())? == pid).then_some(child)
+    });
+    children.collect()
+}
+
+/// Field 4 of `/proc/PID/stat`; the name in field 2 may hold blanks and brackets itself.
+fn parent(process: &Path) -> Option<u32> {
+    let stat = std::fs::read_to_string(process.join("stat")).ok()?;
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_whitespace().nth(1)?.parse().ok()
+}
+
+fn kill(processes: &[u32]) {
+    if processes.is_empty() {
+        return;
+    }
+    let mut kill = std::process::Command::new("sh");
+    kill.args(["-c", "kill -s KILL \"$@\" 2>/dev/null", "sh"]);
+    kill.args(processes.iter().map(u32::to_string));
+    // Those that ended meanwhile are no loss.
+    let _ = kill.status();
+}
