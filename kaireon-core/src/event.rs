@@ -1,5 +1,7 @@
 //! Events: the envelope that every backend carries unchanged.
 
+mod envelope;
+
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -7,6 +9,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use self::envelope::{DecisionPayload, Envelope, InteractionPayload, OwnedEnvelope, rfc3339};
 use crate::time::{self, Clock, SystemClock, Timestamp};
 use crate::{CustomerId, Decision, Error, Interaction, Result, TenantId, id};
 
@@ -88,88 +91,6 @@ enum Payload {
     Json(Box<RawValue>),
     Interaction(Interaction),
     Decision(Decision),
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct InteractionPayload<'a> {
-    tenant_id: &'a str,
-    customer_id: &'a str,
-    offer_id: &'a str,
-    creative_id: &'a str,
-    channel_id: &'a str,
-    interaction_type: &'a str,
-    outcome_type_key: &'a str,
-    campaign_id: Option<&'a str>,
-    recommendation_id: Option<&'a str>,
-    timestamp: String,
-}
-
-impl<'a> From<&'a Interaction> for InteractionPayload<'a> {
-    fn from(interaction: &'a Interaction) -> Self {
-        Self {
-            tenant_id: interaction.tenant.as_str(),
-            customer_id: interaction.customer.as_str(),
-            offer_id: interaction.offer.as_str(),
-            creative_id: interaction.creative.as_str(),
-            channel_id: interaction.channel.as_str(),
-            interaction_type: interaction.interaction_type.as_str(),
-            outcome_type_key: interaction.outcome.as_str(),
-            campaign_id: interaction.campaign.as_ref().map(AsRef::as_ref),
-            recommendation_id: interaction.recommendation.as_ref().map(AsRef::as_ref),
-            timestamp: rfc3339(interaction.timestamp),
-        }
-    }
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct DecisionPayload<'a> {
-    tenant_id: &'a str,
-    customer_id: &'a str,
-    recommendation_id: &'a str,
-    offers_returned: usize,
-    top_offer_id: Option<&'a str>,
-    top_propensity: Option<f64>,
-    decision_flow_key: &'a str,
-    timestamp: String,
-}
-
-impl<'a> From<&'a Decision> for DecisionPayload<'a> {
-    fn from(decision: &'a Decision) -> Self {
-        let top = decision.offers.first();
-        Self {
-            tenant_id: decision.tenant.as_str(),
-            customer_id: decision.customer.as_str(),
-            recommendation_id: decision.id.as_str(),
-            offers_returned: decision.offers.len(),
-            top_offer_id: top.map(|top| top.offer.as_str()),
-            top_propensity: top.and_then(|top| top.propensity).map(crate::Propensity::get),
-            decision_flow_key: decision.flow.as_str(),
-            timestamp: rfc3339(decision.timestamp),
-        }
-    }
-}
-
-fn rfc3339(time: Timestamp) -> String {
-    time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
-}
-
-#[derive(Serialize)]
-struct Envelope<'a, P> {
-    id: &'a str,
-    r#type: &'a str,
-    timestamp: String,
-    payload: P,
-}
-
-/// An envelope as a consumer reads it.
-#[derive(Debug, Deserialize)]
-struct OwnedEnvelope {
-    id: String,
-    r#type: EventType,
-    timestamp: Timestamp,
-    payload: Box<RawValue>,
 }
 
 impl Event {

@@ -1,0 +1,141 @@
+//! For whom entries are written, and how that stands.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Timestamp;
+
+/// For whom an entry is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Lane {
+    /// For the event stream; in order per customer.
+    Publish,
+    /// For a second store during a migration; in no promised order.
+    Replicate,
+    /// For the export; in no promised order.
+    Archive,
+}
+
+impl Lane {
+    /// Every lane.
+    pub const ALL: [Self; 3] = [Self::Publish, Self::Replicate, Self::Archive];
+
+    /// The lane's name, as in metrics and keys.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Publish => "publish",
+            Self::Replicate => "replicate",
+            Self::Archive => "archive",
+        }
+    }
+
+    const fn bit(self) -> u8 {
+        match self {
+            Self::Publish => 1,
+            Self::Replicate => 2,
+            Self::Archive => 4,
+        }
+    }
+}
+
+impl fmt::Display for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A set of lanes.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct LaneSet(u8);
+
+impl LaneSet {
+    /// No lane.
+    pub const NONE: Self = Self(0);
+
+    /// These lanes.
+    #[must_use]
+    pub fn of(lanes: &[Lane]) -> Self {
+        lanes.iter().fold(Self::NONE, |set, &lane| set.with(lane))
+    }
+
+    /// The set with one more lane.
+    #[must_use]
+    pub const fn with(self, lane: Lane) -> Self {
+        Self(self.0 | lane.bit())
+    }
+
+    /// The set with one lane less.
+    #[must_use]
+    pub const fn without(self, lane: Lane) -> Self {
+        Self(self.0 & !lane.bit())
+    }
+
+    /// Whether a lane is in the set.
+    #[must_use]
+    pub const fn contains(self, lane: Lane) -> bool {
+        self.0 & lane.bit() != 0
+    }
+
+    /// Whether no lane is in the set.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The lanes in the set.
+    pub fn iter(self) -> impl Iterator<Item = Lane> {
+        Lane::ALL.into_iter().filter(move |&lane| self.contains(lane))
+    }
+
+    /// One bit per lane, for adapters to keep.
+    #[must_use]
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// The set of these bits; unknown bits are dropped.
+    #[must_use]
+    pub const fn from_bits(bits: u8) -> Self {
+        Self(bits & 7)
+    }
+}
+
+impl fmt::Debug for LaneSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.iter()).finish()
+    }
+}
+
+/// How a lane stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LaneStatus {
+    /// Entries that wait.
+    pub backlog: u64,
+    /// When the oldest of them was written.
+    pub oldest: Option<Timestamp>,
+    /// Entries that were moved aside.
+    pub dead_letters: u64,
+}
+
+impl LaneStatus {
+    /// A status.
+    #[must_use]
+    pub fn new(backlog: u64, oldest: Option<Timestamp>, dead_letters: u64) -> Self {
+        Self {
+            backlog,
+            oldest,
+            dead_letters,
+        }
+    }
+
+    /// Whether everything was delivered: nothing waits and nothing was moved aside.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.backlog == 0 && self.dead_letters == 0
+    }
+}

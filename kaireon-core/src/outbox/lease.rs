@@ -1,0 +1,82 @@
+//! The right to a range, and what is done under it.
+
+use std::time::Duration;
+
+use super::{Lane, Position};
+use crate::time::Timestamp;
+
+/// The right to a range of a lane, until it expires.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The lane.
+    pub lane: Lane,
+    /// The range.
+    pub range: u16,
+    /// The fencing number: each new holder of the range gets a higher one.
+    pub token: u64,
+    /// When another may take the range, by the store's clock.
+    pub expires: Timestamp,
+}
+
+/// A request for ranges of a lane.
+#[derive(Clone, Debug)]
+pub struct LeaseRequest {
+    /// The lane.
+    pub lane: Lane,
+    /// Who asks: unique per relay. The same owner renews what it holds.
+    pub owner: String,
+    /// How long the leases last.
+    pub ttl: Duration,
+    /// The most ranges to hold after this call, those held already included. What is held beyond it is given
+    /// back.
+    pub max_ranges: u16,
+}
+
+/// How many relays hold leases of a lane, to share ranges fairly.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Leased {
+    /// Every lease that the owner holds now.
+    pub leases: Vec<Lease>,
+    /// How many owners hold unexpired leases of the lane or have asked for some within their ttl, the asker
+    /// included.
+    pub owners: u16,
+}
+
+impl Leased {
+    /// The answer to a request.
+    #[must_use]
+    pub fn new(leases: Vec<Lease>, owners: u16) -> Self {
+        Self { leases, owners }
+    }
+}
+
+/// A range to fetch from, and where to begin.
+#[derive(Clone, Debug)]
+pub struct FetchFrom {
+    /// The lease on the range.
+    pub lease: Lease,
+    /// Only entries behind this position, so that what is in flight is not fetched twice. Begin again at `None`
+    /// whenever nothing is in flight: an entry may commit late under an older position.
+    pub after: Option<Position>,
+}
+
+/// What became of an entry.
+#[derive(Clone, Debug)]
+pub struct Settlement {
+    /// The range.
+    pub range: u16,
+    /// The entry.
+    pub position: Position,
+    /// What became of it.
+    pub verdict: Verdict,
+}
+
+/// What became of an entry's delivery.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// It was delivered, or needs no delivery: remove it.
+    Delivered,
+    /// It cannot be delivered, for this reason: move it aside.
+    Poisoned(String),
+}
