@@ -100,6 +100,14 @@ impl CacheKey {
         }
     }
 
+    /// The text of [`as_str`](Self::as_str) under which [`get_or_fetch`](CacheStoreExt::get_or_fetch) keeps its value
+    /// for this key, without a key of its own: for [`peek_fetched`](CacheStore::peek_fetched).
+    #[must_use]
+    #[inline]
+    pub fn fetched_str(&self) -> &str {
+        &self.full
+    }
+
     #[inline]
     fn plain(&self) -> &str {
         &self.full[FRAMED.len_utf8()..]
@@ -318,6 +326,13 @@ pub trait CacheStore: Send + Sync + fmt::Debug {
     fn peek(&self, key: &CacheKey) -> Option<Bytes> {
         let _ = key;
         None
+    }
+
+    /// What [`peek`](Self::peek) answers for the key under which [`get_or_fetch`](CacheStoreExt::get_or_fetch) keeps
+    /// its value for this one: bytes that only `get_or_fetch` can read. It asks here first, on every call; a backend
+    /// that has a `peek` looks up [`fetched_str`](CacheKey::fetched_str) and saves making that key.
+    fn peek_fetched(&self, key: &CacheKey) -> Option<Bytes> {
+        self.peek(&key.framed())
     }
 }
 

@@ -141,6 +141,7 @@ forward!(CacheStore {
     fn capabilities(&self) -> CacheCapabilities;
     fn flights(&self) -> &Flights;
     fn peek(&self, key: &CacheKey) -> Option<Bytes>;
+    fn peek_fetched(&self, key: &CacheKey) -> Option<Bytes>;
     async fn get<'a, 'b>(&'a self, key: &'b CacheKey) -> Result<Option<Bytes>>;
     async fn set<'a, 'b>(&'a self, key: &'b CacheKey, value: Bytes, options: SetOptions) -> Result<bool>;
     async fn del<'a, 'b>(&'a self, key: &'b CacheKey) -> Result<bool>;

@@ -92,7 +92,7 @@ impl CacheStore for InProcessCache {
 
     async fn get(&self, key: &CacheKey) -> Result<Option<Bytes>> {
         self.check_open("get")?;
-        Ok(self.map.get(key))
+        Ok(self.map.get(key.as_str()))
     }
 
     async fn set(&self, key: &CacheKey, value: Bytes, options: SetOptions) -> Result<bool> {
@@ -102,12 +102,12 @@ impl CacheStore for InProcessCache {
         if value.len() > self.max_value_bytes {
             return Err(Error::invalid("value", "is larger than the cache takes").with_backend(BACKEND));
         }
-        Ok(self.map.set(key, &value, ttl, condition))
+        Ok(self.map.set(key.as_str(), &value, ttl, condition))
     }
 
     async fn del(&self, key: &CacheKey) -> Result<bool> {
         self.check_open("del")?;
-        Ok(self.map.remove(key))
+        Ok(self.map.remove(key.as_str()))
     }
 
     async fn erase_customer(&self, tenant: &TenantId, customer: &CustomerId) -> Result<u64> {
@@ -134,6 +134,13 @@ impl CacheStore for InProcessCache {
         if self.closed.load(Ordering::Acquire) {
             return None;
         }
-        self.map.get(key)
+        self.map.get(key.as_str())
+    }
+
+    fn peek_fetched(&self, key: &CacheKey) -> Option<Bytes> {
+        if self.closed.load(Ordering::Acquire) {
+            return None;
+        }
+        self.map.get(key.fetched_str())
     }
 }

@@ -1,6 +1,7 @@
 //! How `get_or_fetch` proceeds.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -72,6 +73,7 @@ impl FetchOptions {
     ///
     /// # Errors
     /// `InvalidInput` naming `ttl`, `jitter_percent` or `negative_ttl`.
+    #[inline]
     pub fn check(&self) -> Result<()> {
         if self.ttl.is_zero() {
             return Err(Error::invalid("ttl", "is zero"));
@@ -130,6 +132,7 @@ enum Found {
     Nothing,
 }
 
+#[inline]
 fn judge(cache: &(impl CacheStore + ?Sized), bytes: Bytes, options: &FetchOptions) -> Found {
     let Some(frame) = Frame::decode(bytes) else {
         return Found::Nothing;
@@ -159,24 +162,57 @@ fn judge(cache: &(impl CacheStore + ?Sized), bytes: Bytes, options: &FetchOption
 }
 
 /// See [`get_or_fetch`](super::CacheStoreExt::get_or_fetch).
-pub(super) async fn get_or_fetch<C, F, Fut>(
+///
+/// Its future answers a hit by itself; the rest is boxed, which is nothing beside a fetch, so that it is small: whoever
+/// drives it moves it about on every call.
+#[inline]
+#[expect(clippy::manual_async_fn, reason = "an `async fn` holds its arguments twice")]
+pub(super) fn get_or_fetch<C, F, Fut>(
     cache: &C,
     key: &CacheKey,
     options: FetchOptions,
     fetch: F,
-) -> Result<Option<Bytes>>
+) -> impl Future<Output = Result<Option<Bytes>>> + Send
 where
     C: CacheStore + ?Sized,
     F: FnOnce() -> Fut + Send,
     Fut: Future<Output = Result<Option<Bytes>>> + Send,
 {
-    options.check()?;
-    let key = key.framed();
-    if let Some(bytes) = cache.peek(&key)
-        && let Found::Fresh(value) = judge(cache, bytes, &options)
-    {
-        return Ok(value);
+    async move {
+        options.check()?;
+        if let Some(bytes) = cache.peek_fetched(key)
+            && let Found::Fresh(value) = judge(cache, bytes, &options)
+        {
+            return Ok(value);
+        }
+        boxed_miss(cache, key, options, fetch).await
     }
+}
+
+/// Apart, so that a hit carries none of its code.
+#[cold]
+#[inline(never)]
+fn boxed_miss<C, F, Fut>(
+    cache: &C,
+    key: &CacheKey,
+    options: FetchOptions,
+    fetch: F,
+) -> Pin<Box<impl Future<Output = Result<Option<Bytes>>> + Send>>
+where
+    C: CacheStore + ?Sized,
+    F: FnOnce() -> Fut + Send,
+    Fut: Future<Output = Result<Option<Bytes>>> + Send,
+{
+    Box::pin(miss(cache, key.framed(), options, fetch))
+}
+
+/// What `get_or_fetch` does when process memory has nothing fresh; the key is the framed one.
+async fn miss<C, F, Fut>(cache: &C, key: CacheKey, options: FetchOptions, fetch: F) -> Result<Option<Bytes>>
+where
+    C: CacheStore + ?Sized,
+    F: FnOnce() -> Fut + Send,
+    Fut: Future<Output = Result<Option<Bytes>>> + Send,
+{
     loop {
         let gone = cache.flights().gone();
         let mut found = look(cache, &key, &options).await;

@@ -63,11 +63,15 @@ async fn every_operation_of_a_cache_arrives_once() {
     }
     let key = CacheKey::new(&drive::tenant(), "name").unwrap();
     assert_eq!(cache.peek(&key).as_deref(), Some(&b"peeked"[..]));
+    assert_eq!(cache.peek_fetched(&key), None);
     let _ = cache.flights();
     let called = drive::CACHE.map(drive::method);
     assert_eq!(
         probe.calls(),
-        called.into_iter().chain(["peek", "flights"]).collect::<Vec<_>>()
+        called
+            .into_iter()
+            .chain(["peek", "peek_fetched", "flights"])
+            .collect::<Vec<_>>()
     );
     assert_eq!(CacheStore::capabilities(&cache).max_value_bytes, 1_024);
 }

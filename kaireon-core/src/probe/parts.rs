@@ -176,6 +176,11 @@ impl CacheStore for Probe {
         Some(Bytes::from_static(b"peeked"))
     }
 
+    fn peek_fetched(&self, _: &CacheKey) -> Option<Bytes> {
+        self.note("peek_fetched");
+        None
+    }
+
     async fn get(&self, _: &CacheKey) -> Result<Option<Bytes>> {
         self.call("get").await.map(|()| None)
     }

@@ -83,4 +83,8 @@ impl CacheStore for GatedCache {
         // No future that a shutdown would wait for, so no pass.
         self.inner.peek(key)
     }
+
+    fn peek_fetched(&self, key: &CacheKey) -> Option<Bytes> {
+        self.inner.peek_fetched(key)
+    }
 }

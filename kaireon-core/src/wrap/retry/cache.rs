@@ -23,6 +23,10 @@ impl<C: CacheStore> CacheStore for Retry<C> {
         self.inner.peek(key)
     }
 
+    fn peek_fetched(&self, key: &CacheKey) -> Option<Bytes> {
+        self.inner.peek_fetched(key)
+    }
+
     async fn get(&self, key: &CacheKey) -> Result<Option<Bytes>> {
         self.repeated(Operation::CacheGet, || self.inner.get(key)).await
     }

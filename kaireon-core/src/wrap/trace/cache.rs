@@ -24,6 +24,10 @@ impl<C: CacheStore> CacheStore for Trace<C> {
         self.inner.peek(key)
     }
 
+    fn peek_fetched(&self, key: &CacheKey) -> Option<Bytes> {
+        self.inner.peek_fetched(key)
+    }
+
     async fn get(&self, key: &CacheKey) -> Result<Option<Bytes>> {
         self.traced(Operation::CacheGet, name::of_cache, self.inner.get(key))
             .await
