@@ -1,13 +1,15 @@
-//! The frame in which `get_or_fetch` keeps a value:
-//! version (1 byte), kind (1), fresh until (8, milliseconds since the Unix epoch, little endian), kept until (8),
-//! the value.
+//! The frame in which `get_or_fetch` keeps a value: the value, then fresh until (8 bytes, milliseconds since the Unix
+//! epoch, little endian), kept until (8), kind (1), version (1).
+//!
+//! It is a trailer because a cache in process memory keeps the count of references behind the value: a hit that
+//! reads both finds them side by side.
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 
 const VERSION: u8 = 1;
 const KIND_VALUE: u8 = 0;
 const KIND_NEGATIVE: u8 = 1;
-const HEADER: usize = 18;
+const TRAILER: usize = 18;
 
 /// What was fetched, and how long it may be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,29 +31,34 @@ impl Frame {
             kept_until,
         } = self;
         let length = value.as_ref().map_or(0, Bytes::len);
-        let mut bytes = BytesMut::with_capacity(HEADER + length);
-        bytes.put_u8(VERSION);
+        let mut bytes = BytesMut::with_capacity(length + TRAILER);
+        bytes.put_slice(value.as_deref().unwrap_or_default());
+        bytes.put_i64_le(*fresh_until);
+        bytes.put_i64_le(*kept_until);
         bytes.put_u8(if value.is_some() {
             KIND_VALUE
         } else {
             KIND_NEGATIVE
         });
-        bytes.put_i64_le(*fresh_until);
-        bytes.put_i64_le(*kept_until);
-        bytes.put_slice(value.as_deref().unwrap_or_default());
+        bytes.put_u8(VERSION);
         bytes.freeze()
     }
 
     /// Reads a frame; `None` for what this version did not write, which is then fetched anew.
     #[inline]
     pub(super) fn decode(mut bytes: Bytes) -> Option<Self> {
-        if bytes.len() < HEADER || bytes.get_u8() != VERSION {
+        let (rest, &[kind, VERSION]) = bytes.split_last_chunk::<2>()? else {
             return None;
-        }
-        let kind = bytes.get_u8();
-        let (fresh_until, kept_until) = (bytes.get_i64_le(), bytes.get_i64_le());
+        };
+        let (rest, kept_until) = rest.split_last_chunk::<8>()?;
+        let (rest, fresh_until) = rest.split_last_chunk::<8>()?;
+        let (fresh_until, kept_until) = (i64::from_le_bytes(*fresh_until), i64::from_le_bytes(*kept_until));
+        let length = rest.len();
         let value = match kind {
-            KIND_VALUE => Some(bytes),
+            KIND_VALUE => {
+                bytes.truncate(length);
+                Some(bytes)
+            }
             KIND_NEGATIVE => None,
             _ => return None,
         };
@@ -87,12 +94,13 @@ mod tests {
             kept_until: 2,
         }
         .encode();
-        for (at, byte) in [(0, 2), (1, 9)] {
+        for (from_end, byte) in [(1, 2), (2, 9)] {
             let mut wrong = good.to_vec();
+            let at = wrong.len() - from_end;
             wrong[at] = byte;
             assert_eq!(Frame::decode(wrong.into()), None);
         }
-        assert_eq!(Frame::decode(good.slice(..17)), None);
+        assert_eq!(Frame::decode(good.slice(1..)), None);
         assert_eq!(Frame::decode(Bytes::from_static(b"{}")), None);
     }
 }
