@@ -127,6 +127,9 @@ impl Engine {
                 .cache_size(config.block_cache_bytes)
                 .max_journaling_size(config.max_journal_bytes)
                 .journal_compression(CompressionType::None)
+                // Of several, fjall keeps the first for flushes, which it does by passing other work round and
+                // round while there is any; one alone costs a third less processor here.
+                .worker_threads(1)
                 .manual_journal_persist(true)
                 .open()
                 .map_err(of_engine)?;

@@ -33,7 +33,7 @@ pub struct EmbeddedConfig {
     /// The bytes of customers' packed summaries that are kept in memory; 32 MiB by default.
     pub summary_cache_bytes: u64,
     /// The bytes of what was recorded and is not yet part of its customer's summaries on disk, from which on it is made
-    /// so in the background; 16 MiB by default. Reads count it all the same. Up to twice as much waits in memory, and
+    /// so in the background; 32 MiB by default. Reads count it all the same. Up to twice as much waits in memory, and
     /// is read again from a log when the store is opened after a crash.
     pub fold_buffer_bytes: usize,
     /// The most bytes of journals on disk before memory is written out to let go of them; 256 MiB by default, at
@@ -52,7 +52,7 @@ impl Default for EmbeddedConfig {
             queue: CoalesceConfig::default(),
             block_cache_bytes: 64 << 20,
             summary_cache_bytes: 32 << 20,
-            fold_buffer_bytes: 16 << 20,
+            fold_buffer_bytes: 32 << 20,
             max_journal_bytes: 256 << 20,
         }
     }
