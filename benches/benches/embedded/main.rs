@@ -50,7 +50,8 @@ fn raw_events(
     for customers in &commits {
         raw.commit(customers);
     }
-    begun.elapsed()
+    raw.catch_up();
+    begun.elapsed() + caught_up()
 }
 
 /// The figures of one draw on a preloaded pair of databases.
@@ -82,7 +83,7 @@ fn of_draw(rounds: &mut Rounds, draw: Draw, folder: &Path) {
     );
     let mut raw = raw::Raw::open(&raw_dir, shapes);
     let mut random = fastrand::Rng::with_seed(2);
-    raw_events(&mut raw, &mut random, draw, preload, 1_000);
+    let _ = raw_events(&mut raw, &mut random, draw, preload, 1_000);
     let store = runtime.block_on(ours::open(&dir));
     let mut workload = Workload::new(draw, 2);
     let mut recorded = preload;
@@ -94,7 +95,7 @@ fn of_draw(rounds: &mut Rounds, draw: Draw, folder: &Path) {
             let mut sides: [&mut kaireon_benches::Measure<'_>; 2] = [
                 &mut |batches| {
                     let events = batches * 1_000;
-                    raw_events(&mut raw, &mut random, draw, events, 1_000) + caught_up()
+                    raw_events(&mut raw, &mut random, draw, events, 1_000)
                 },
                 &mut |batches| {
                     recorded += batches * 1_000;
@@ -102,7 +103,7 @@ fn of_draw(rounds: &mut Rounds, draw: Draw, folder: &Path) {
                     runtime.block_on(ours::bulk(&store, batches)) + caught_up()
                 },
             ];
-            rounds.round(&format!("{}/{round}", id("bulk")), 50, &mut sides, &mut measured);
+            rounds.round(&format!("{}/{round}", id("bulk")), 200, &mut sides, &mut measured);
         }
         let [raw_side, our_side] = &measured;
         let rate = |side: &Side| 1_000.0 / side.median();
@@ -118,7 +119,7 @@ fn of_draw(rounds: &mut Rounds, draw: Draw, folder: &Path) {
     }
     for (figure, callers, goal, slice) in [
         ("record_64", 64, Goal::Reach("≥ 20"), 6_400),
-        ("record_1", 1, Goal::Reach("≤ 1.15"), 100),
+        ("record_1", 1, Goal::Reach("≤ 1.15"), 400),
     ] {
         if !rounds.settings.wants(&id(figure)) {
             continue;
@@ -141,7 +142,7 @@ fn of_draw(rounds: &mut Rounds, draw: Draw, folder: &Path) {
                         .by_ref()
                         .take(usize::try_from(events).unwrap_or_default())
                         .collect();
-                    runtime.block_on(ours::one_by_one(&store, callers, events))
+                    runtime.block_on(ours::one_by_one(&store, callers, events)) + caught_up()
                 },
             ],
         );
@@ -191,6 +192,7 @@ fn summaries(rounds: &mut Rounds, folder: &Path) {
     for chunk in Workload::new(Draw::Uniform, 1).customers(preload).chunks(1_000) {
         raw.commit(chunk);
     }
+    raw.catch_up();
     let store = runtime.block_on(ours::open(&dir));
     let read = |queries: &[SummaryQuery], reads: u64| {
         runtime.block_on(async {

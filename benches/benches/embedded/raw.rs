@@ -1,7 +1,7 @@
 //! The raw side: fjall alone, writing rows of the same number, the same sizes and the same content as the store
 //! does. It knows nothing of kaireon; what a row looks like is read from a directory that the store has written.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
@@ -22,7 +22,16 @@ impl Shape {
     }
 }
 
-const NAMES: [&str; 5] = ["history", "dedupe", "customers", "outbox", "meta"];
+const NAMES: [&str; 6] = ["history", "dedupe", "customers", "outbox", "meta", "folds"];
+
+/// How many customers' rows wait at most until they are written: what the store keeps back under its usual bound.
+const MOST_UNFOLDED: usize = 100_000;
+
+/// How many of them are written at once, as the store does.
+const PIECE: usize = 128;
+
+/// What an event adds to the log, in bytes: the customer's key, the time, the ids and a few flags.
+const LOGGED_BYTES: usize = 110;
 
 /// Reads from a directory of the store how many rows each keyspace has, and what they look like.
 pub(crate) fn shapes(store: &Path) -> BTreeMap<&'static str, Shape> {
@@ -57,6 +66,9 @@ pub(crate) struct Raw {
     shapes: BTreeMap<&'static str, Shape>,
     random: fastrand::Rng,
     written: u64,
+    /// Customers whose rows are to be written anew, and how many rows the log has for them.
+    unfolded: BTreeSet<u64>,
+    logged: Vec<u64>,
 }
 
 impl Raw {
@@ -87,6 +99,8 @@ impl Raw {
             shapes,
             random: fastrand::Rng::with_seed(7),
             written: 0,
+            unfolded: BTreeSet::new(),
+            logged: Vec::new(),
         }
     }
 
@@ -100,10 +114,10 @@ impl Raw {
         self.spaces["history"].iter().count() as u64
     }
 
-    /// One durable commit of the rows of these customers' events.
+    /// One durable commit of the rows of these customers' events; the customers' own rows follow later, by a log, as
+    /// the store writes them.
     pub(crate) fn commit(&mut self, customers: &[u64]) {
         let mut batch = OwnedWriteBatch::with_capacity(self.database.clone(), customers.len() * 4 + 1);
-        let mut seen = HashSet::new();
         for &customer in customers {
             self.written += 1;
             let owner = format!("bench\0customer-{customer}");
@@ -117,16 +131,42 @@ impl Raw {
             let mut outbox = vec![0, 0, u8::try_from(customer % 64).expect("below 64")];
             outbox.extend_from_slice(&self.written.to_be_bytes());
             self.put(&mut batch, "outbox", outbox);
-            // As the store does, a customer is written once per commit.
-            if seen.insert(customer) {
-                self.put(&mut batch, "customers", owner.into_bytes());
-            }
+            self.unfolded.insert(customer);
         }
         self.put(&mut batch, "meta", b"\0head".to_vec());
+        let log = vec![b'l'; customers.len() * LOGGED_BYTES];
+        batch.insert(&self.spaces["folds"], self.written.to_be_bytes(), log);
+        self.logged.push(self.written);
         batch
             .durability(Some(PersistMode::SyncData))
             .commit()
             .expect("the disk takes writes");
+        if self.unfolded.len() >= MOST_UNFOLDED {
+            self.catch_up();
+        }
+    }
+
+    /// Writes the customers' rows that wait, in the order of their keys, and empties the log.
+    pub(crate) fn catch_up(&mut self) {
+        let mut owners: Vec<Vec<u8>> = std::mem::take(&mut self.unfolded)
+            .into_iter()
+            .map(|customer| format!("bench\0customer-{customer}").into_bytes())
+            .collect();
+        owners.sort_unstable();
+        for piece in owners.chunks(PIECE) {
+            let mut batch = OwnedWriteBatch::with_capacity(self.database.clone(), piece.len());
+            for owner in piece {
+                self.put(&mut batch, "customers", owner.clone());
+            }
+            batch.commit().expect("the disk takes writes");
+        }
+        for piece in std::mem::take(&mut self.logged).chunks(1_024) {
+            let mut batch = OwnedWriteBatch::with_capacity(self.database.clone(), piece.len());
+            for row in piece {
+                batch.remove(&self.spaces["folds"], row.to_be_bytes());
+            }
+            batch.commit().expect("the disk takes writes");
+        }
     }
 
     /// A row whose key has the usual length and whose value is one of the store's own.
