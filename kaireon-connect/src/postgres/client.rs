@@ -125,6 +125,15 @@ impl PgClient {
         sqlx::query_scalar(sql).persistent(self.session.statements().is_persistent())
     }
 
+    /// The text that begins a transaction under the settings in force, for who sends more in the same round trip.
+    ///
+    /// Where what is sent behind it fails, the server's transaction is open and the driver does not know it: close the
+    /// connection then instead of giving it back.
+    #[must_use]
+    pub fn begin_text(&self) -> &str {
+        &self.begin
+    }
+
     /// Begins a transaction under the settings in force, in one round trip. Connections that broke while they rested
     /// are passed over.
     ///
