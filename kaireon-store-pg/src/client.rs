@@ -1,7 +1,8 @@
 //! The connections: the only file that knows how they are got and given back.
 
-use kaireon_connect::postgres::{PgClient, StatementMode};
+use kaireon_connect::postgres::{PgClient, Phase, StatementMode};
 use kaireon_core::Result;
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Executor, PgConnection, PgTransaction, Postgres};
@@ -39,6 +40,17 @@ impl Client {
     /// Whether prepared statements are kept.
     pub(crate) fn keeps_statements(&self) -> bool {
         self.pg.session().statements() == StatementMode::Cached
+    }
+
+    /// A connection of the pool, to be kept for some transactions.
+    pub(crate) async fn acquire(&self) -> Result<PoolConnection<Postgres>> {
+        let acquired = self.pg.pool().acquire().await;
+        acquired.map_err(self.pg.fault(Phase::Connect))
+    }
+
+    /// The text that begins a transaction.
+    pub(crate) fn begin_text(&self) -> &str {
+        self.pg.begin_text()
     }
 
     pub(crate) async fn begin(&self) -> Result<PgTransaction<'static>> {

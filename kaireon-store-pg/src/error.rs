@@ -54,7 +54,10 @@ pub(crate) fn remedy(error: &sqlx::Error) -> Remedy {
     }
     let Some(code) = fault.sqlstate() else {
         return match error {
-            sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => Remedy::Reconnect,
+            sqlx::Error::Io(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::WorkerCrashed
+            | sqlx::Error::BeginFailed => Remedy::Reconnect,
             sqlx::Error::Encode(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => {
                 Remedy::Divide
             }
@@ -66,7 +69,8 @@ pub(crate) fn remedy(error: &sqlx::Error) -> Remedy {
         "23514" => Remedy::Again,
         // A statement timeout: less at once may pass.
         "57014" => Remedy::Divide,
-        "57P01" | "57P02" | "57P03" => Remedy::Reconnect,
+        // An aborted transaction that somebody else left on the connection is no better than none.
+        "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25P02" => Remedy::Reconnect,
         _ => match &code[..2] {
             "08" => Remedy::Reconnect,
             "22" | "23" | "54" => Remedy::Divide,

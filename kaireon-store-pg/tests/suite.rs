@@ -4,6 +4,10 @@
 
 #[path = "suite/fixture.rs"]
 mod fixture;
+#[path = "suite/hosts.rs"]
+mod hosts;
+#[path = "suite/server.rs"]
+mod server;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! One transaction at a time, tried again where that may help.
+//! One transaction at a time, on a connection that is kept while there is work, and tried again where that may help.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kaireon_core::{Error, ErrorKind, Result};
+use sqlx::pool::PoolConnection;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres};
 
 use super::op::{SharedOp, Value};
 use super::unit::{Done, Failure, Held, run};
-use crate::client::script;
 use crate::error::{Remedy, not_applied, of_commit, of_sql, remedy};
 use crate::partitions::Month;
 use crate::shared::Shared;
@@ -18,7 +19,7 @@ use crate::shared::Shared;
 const RACES: u32 = 10;
 
 /// How often it is tried on another connection: a pool may hold several that a restart of the server has cut.
-const CONNECTIONS: u32 = 3;
+const CONNECTIONS: u32 = 20;
 
 /// What stopped a batch.
 #[derive(Debug)]
@@ -30,10 +31,13 @@ pub(super) struct Stopped {
 /// Commits batches.
 pub(super) struct Committer {
     shared: Arc<Shared>,
+    connection: Option<PoolConnection<Postgres>>,
 }
 
 /// Where a try failed.
 enum Point {
+    /// At its beginning: nothing was applied.
+    Begin(sqlx::Error),
     /// Before its commit: nothing was applied.
     Before(Failure),
     /// While it committed: it may have been.
@@ -44,11 +48,24 @@ enum Point {
 
 impl Committer {
     pub(super) const fn new(shared: Arc<Shared>) -> Self {
-        Self { shared }
+        Self {
+            shared,
+            connection: None,
+        }
+    }
+
+    /// Gives the connection back.
+    pub(super) fn rest(&mut self) {
+        self.connection = None;
+    }
+
+    /// Whether no connection is kept.
+    pub(super) const fn is_resting(&self) -> bool {
+        self.connection.is_none()
     }
 
     /// Commits a batch, and tries again where that may help.
-    pub(super) async fn commit(&self, ops: &[SharedOp], held: Held) -> Result<Done, Stopped> {
+    pub(super) async fn commit(&mut self, ops: &[SharedOp], held: Held) -> Result<Done, Stopped> {
         let (mut races, mut connections) = (0, 0);
         loop {
             let point = match self.attempt(ops, held).await {
@@ -63,7 +80,11 @@ impl Committer {
             };
             let (remedy, error) = match point {
                 Point::Connect(error) => (Remedy::None, not_applied(error)),
-                Point::Commit(error) => (Remedy::None, of_commit(error)),
+                Point::Commit(error) => {
+                    self.drop_connection().await;
+                    (Remedy::None, of_commit(error))
+                }
+                Point::Begin(error) => (remedy(&error), not_applied(of_sql(error))),
                 Point::Before(Failure::Own(error)) => (Remedy::Divide, not_applied(error)),
                 Point::Before(Failure::Race) => (Remedy::Again, not_applied(lost_race())),
                 Point::Before(Failure::Sql(error)) => (remedy(&error), not_applied(of_sql(error))),
@@ -72,12 +93,12 @@ impl Committer {
                 Remedy::Again if races < RACES => {
                     races += 1;
                     self.shared.partitions.forget();
-                    // Two that collide must not do so again at the same instant; the attempt's number and the place
-                    // in memory are random enough for that.
+                    // Two processes that collide must not do so again at the same instant.
                     let pause = u64::from(races) * (1 + u64::from(std::process::id() % 7));
                     tokio::time::sleep(Duration::from_millis(pause)).await;
                 }
                 Remedy::Reconnect => {
+                    self.drop_connection().await;
                     connections += 1;
                     if connections >= CONNECTIONS {
                         return Err(Stopped { remedy, error });
@@ -88,8 +109,15 @@ impl Committer {
         }
     }
 
-    async fn attempt(&self, ops: &[SharedOp], held: Held) -> Result<Done, Point> {
-        let shared = &*self.shared;
+    async fn drop_connection(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            // Its state is not known; the pool makes another.
+            let _ = connection.close().await;
+        }
+    }
+
+    async fn attempt(&mut self, ops: &[SharedOp], held: Held) -> Result<Done, Point> {
+        let shared = Arc::clone(&self.shared);
         let months: BTreeSet<Month> = ops
             .iter()
             .filter(|op| matches!(op.value, Value::Interaction(_)))
@@ -100,28 +128,50 @@ impl Committer {
             .ensure(&shared.client, shared.now(), months)
             .await;
         ensured.map_err(Point::Connect)?;
-        let mut unit = shared.client.begin().await.map_err(Point::Connect)?;
-        let entry = script(&mut unit, entry(shared, ops)).await;
-        entry.map_err(|error| Point::Before(Failure::Sql(error)))?;
-        let done = run(&mut unit, shared, ops, held).await.map_err(Point::Before)?;
-        unit.commit().await.map_err(Point::Commit)?;
-        Ok(done)
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => shared.client.acquire().await.map_err(Point::Connect)?,
+        };
+        let outcome = within(&mut connection, &shared, ops, held).await;
+        if let Err(Point::Begin(_)) = outcome {
+            // The server may have an open transaction that the driver does not know of.
+            let _ = connection.close().await;
+        } else {
+            self.connection = Some(connection);
+        }
+        outcome
     }
+}
+
+/// One transaction on a connection; what is not committed is rolled back with the next use of it.
+async fn within(
+    connection: &mut PgConnection,
+    shared: &Shared,
+    ops: &[SharedOp],
+    held: Held,
+) -> Result<Done, Point> {
+    let begun = connection.begin_with(AssertSqlSafe(entry(shared, ops))).await;
+    let mut unit = begun.map_err(Point::Begin)?;
+    let done = run(&mut unit, shared, ops, held).await.map_err(Point::Before)?;
+    unit.commit().await.map_err(Point::Commit)?;
+    Ok(done)
 }
 
 fn lost_race() -> Error {
     Error::new(ErrorKind::Unavailable, "other writers were first again and again")
 }
 
-/// Locks the fences of the tenants; the statements behind it read what is set under their own, later snapshots.
+/// Begins a transaction and locks the fences of its tenants, in one round trip; the statements behind it read what is
+/// set under their own, later snapshots.
 ///
 /// Generic plans, because the plan for an array must not depend on its length: with many elements the planner would
 /// rather read a whole table than look each up.
 fn entry(shared: &Shared, ops: &[SharedOp]) -> String {
     let fences: BTreeSet<i64> = ops.iter().map(|op| shared.fence_lock(op.who.0)).collect();
-    let mut text = String::from(
-        "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SET LOCAL plan_cache_mode = force_generic_plan; \
+    let mut text = format!(
+        "{}; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SET LOCAL plan_cache_mode = force_generic_plan; \
          SET LOCAL jit = off; SELECT ",
+        shared.client.begin_text()
     );
     for (at, fence) in fences.iter().enumerate() {
         let comma = if at == 0 { "" } else { ", " };

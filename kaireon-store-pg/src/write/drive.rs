@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kaireon_core::coalesce::{Queue, Submitter, queue};
 use kaireon_core::{Error, ErrorKind, Result};
@@ -15,6 +16,9 @@ use super::unit::Held;
 use crate::BACKEND;
 use crate::error::Remedy;
 use crate::shared::Shared;
+
+/// How long an idle writer keeps its connection.
+const KEEP: Duration = Duration::from_millis(500);
 
 /// The writers of one handle.
 pub(crate) struct Writers {
@@ -132,8 +136,20 @@ struct Driver {
 }
 
 impl Driver {
-    async fn run(self, mut waiting: Queue<SharedOp, Answer>) {
-        while let Some(mut batch) = waiting.next().await {
+    async fn run(mut self, mut waiting: Queue<SharedOp, Answer>) {
+        loop {
+            let next = if self.committer.is_resting() {
+                waiting.next().await
+            } else {
+                match tokio::time::timeout(KEEP, waiting.next()).await {
+                    Ok(next) => next,
+                    Err(_) => {
+                        self.committer.rest();
+                        continue;
+                    }
+                }
+            };
+            let Some(mut batch) = next else { return };
             let ops = batch.take_items();
             let answers = self.write(&ops).await;
             batch.answer(answers);
@@ -141,7 +157,7 @@ impl Driver {
     }
 
     /// Commits what waits, divided where a part of it must not hinder the rest.
-    async fn write(&self, ops: &[SharedOp]) -> Vec<Result<Answer>> {
+    async fn write(&mut self, ops: &[SharedOp]) -> Vec<Result<Answer>> {
         let mut answers: Vec<Option<Result<Answer>>> = ops.iter().map(|_| None).collect();
         let mut parts: Vec<Range<usize>> = Vec::new();
         parts.push(0..ops.len());

@@ -86,12 +86,14 @@ impl Stragglers {
     }
 
     async fn wait_for(&self, who: Who) {
-        let committer = Committer::new(Arc::clone(&self.shared));
+        let mut committer = Committer::new(Arc::clone(&self.shared));
         while let Some(part) = self.next_part(&who) {
             let ops: Vec<SharedOp> = part.iter().map(|waiter| Arc::clone(&waiter.op)).collect();
             let outcome = {
                 let _turn = self.turns.acquire().await;
-                committer.commit(&ops, Held::Wait).await
+                let outcome = committer.commit(&ops, Held::Wait).await;
+                committer.rest();
+                outcome
             };
             match outcome {
                 Ok(done) => {

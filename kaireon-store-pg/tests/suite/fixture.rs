@@ -44,6 +44,11 @@ impl Fixture {
         }
     }
 
+    /// The schema.
+    pub(crate) fn schema(&self) -> &str {
+        &self.schema
+    }
+
     /// How the store in a schema is reached.
     pub(crate) fn config(&self, schema: &str) -> PgStoreConfig {
         let connect = PgConnectConfig {
