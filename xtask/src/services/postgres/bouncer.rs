@@ -2,14 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::cluster::PASSWORD;
+use super::cluster::{self, PASSWORD};
 use super::server::compose_url;
 use super::url::Url;
 use super::{URL, answer, psql};
 use crate::failure::{Context, Result};
 use crate::services::install;
 use crate::services::launch::Launch;
-use crate::services::owner::Owner;
 use crate::services::port;
 use crate::services::service::{Compose, Need, Service};
 use crate::services::state::Environment;
@@ -19,9 +18,6 @@ pub(super) const NEEDS: &[Need] = &[Need {
     service: "postgres",
     variable: URL,
 }];
-
-/// Users whom root hands a pooler to.
-const USERS: &[&str] = &["postgres", "nobody"];
 
 /// Who may ask the pooler about itself; no role of the server.
 const ADMIN: &str = "pooladmin";
@@ -109,7 +105,7 @@ impl Pooler {
     /// Starts `program`, its own words first, before the server that the launch was given.
     pub(super) fn start(&self, launch: &mut Launch, program: &[PathBuf]) -> Result<()> {
         let server = Url::parse(launch.given(URL)?)?;
-        let owner = Owner::not_root(USERS)?;
+        let owner = cluster::owner()?;
         let place = owner.place(launch.folder())?;
         let folder = owner.empty(&place, "pooler")?;
         let port = port::free(self.port)?;

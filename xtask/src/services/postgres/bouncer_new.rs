@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::bouncer::{NEEDS, Pooler};
+use super::cluster;
 use crate::failure::{Context, Result};
 use crate::services::install;
 use crate::services::launch::Launch;
@@ -63,16 +64,20 @@ impl Service for NewBouncer {
     }
 
     fn install(&self, folder: &Path) -> Result<()> {
-        if installed_is_new() || unpacked(folder).is_ok() {
+        if installed_is_new() {
             return Ok(());
         }
-        unpack(folder)
+        let place = cluster::place(folder)?;
+        if unpacked(&place).is_ok() {
+            return Ok(());
+        }
+        unpack(&place)
     }
 
     fn start(&self, launch: &mut Launch) -> Result<()> {
         let program = match install::program(&["pgbouncer"]) {
             Some(program) if installed_is_new() => vec![program],
-            _ => unpacked(launch.folder())?,
+            _ => unpacked(&cluster::place(launch.folder())?)?,
         };
         POOLER.start(launch, &program)
     }

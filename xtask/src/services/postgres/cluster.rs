@@ -10,7 +10,7 @@ use crate::services::launch::Launch;
 use crate::services::owner::Owner;
 use crate::services::process::Process;
 
-/// Users whom root hands a server to.
+/// Users whom root hands a server or a pooler to.
 const USERS: &[&str] = &["postgres", "nobody"];
 
 /// The password of the two roles of a server that lives for a test run on a loopback address.
@@ -28,6 +28,16 @@ pub(super) const SETTINGS: &[(&str, &str)] = &[
     ("checkpoint_timeout", "15min"),
     ("log_lock_waits", "on"),
 ];
+
+/// Who runs the servers.
+pub(super) fn owner() -> Result<Owner> {
+    Owner::not_root(USERS)
+}
+
+/// Where what is unpacked for the service in `folder` lies, so that who runs it can enter.
+pub(super) fn place(folder: &Path) -> Result<PathBuf> {
+    owner()?.place(folder)
+}
 
 /// How a server is started.
 pub(super) struct Cluster<'a> {
@@ -52,7 +62,7 @@ pub(super) struct Addresses {
 impl Cluster<'_> {
     /// Makes a new cluster, whatever was there before, and starts it.
     pub(super) fn start(self, launch: &mut Launch) -> Result<Addresses> {
-        let owner = Owner::not_root(USERS)?;
+        let owner = owner()?;
         let place = owner.place(launch.folder())?;
         let data = owner.empty(&place, "data")?;
         self.initialize(&owner, &place, &data)?;
@@ -147,8 +157,7 @@ fn database_statements() -> String {
 /// Ends the server at once but in order: by SIGTERM it would wait for its clients to leave.
 pub(super) fn stop(folder: &Path, processes: &[Process]) -> Result<()> {
     crate::services::process::end_by("INT", processes)?;
-    let place = Owner::not_root(USERS)?.place(folder)?;
-    let data = place.join("data");
+    let data = place(folder)?.join("data");
     match std::fs::remove_dir_all(&data) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(format!("cannot remove {}: {error}", data.display()).into())

@@ -50,14 +50,15 @@ impl Service for SecondServer {
     fn install(&self, folder: &Path) -> Result<()> {
         // The user that root hands a server to comes with the distribution's package.
         programs::folder()?;
-        if programs::version_of(&folder_of_programs(folder)).is_ok() {
+        let place = cluster::place(folder)?;
+        if programs::version_of(&folder_of_programs(&place)).is_ok() {
             return Ok(());
         }
-        unpack(folder)
+        unpack(&place)
     }
 
     fn start(&self, launch: &mut Launch) -> Result<()> {
-        let programs = folder_of_programs(launch.folder());
+        let programs = folder_of_programs(&cluster::place(launch.folder())?);
         let cluster = Cluster {
             programs: &programs,
             port: port::free(PORT)?,
