@@ -79,6 +79,11 @@ impl EmbeddedStore {
         Self(Arc::new(Handle::new(Arc::clone(shared), submitter.clone())))
     }
 
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.0.shared
+    }
+
     /// What opening the directory had to mend.
     #[must_use]
     pub fn recovery(&self) -> Recovery {

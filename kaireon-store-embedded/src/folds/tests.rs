@@ -1,10 +1,11 @@
 use kaireon_core::store::{Generation, SummaryQuery};
 use kaireon_core::summary::Contribution;
 use kaireon_core::summary::packed::{MAX_PACKED_BYTES, Packed};
-use kaireon_core::{CustomerId, Interaction, TenantId, time};
+use kaireon_core::{CustomerId, Interaction, InteractionStore, TenantId, time};
 
 use super::*;
-use crate::codec;
+use crate::client::Space;
+use crate::{codec, keys};
 
 fn interaction(number: i64) -> Interaction {
     let day = number % 40;
@@ -133,4 +134,92 @@ fn one_customer_of_many_events_needs_little_memory() {
     }
     let waiting = folds.bytes.load(Ordering::Acquire);
     assert!(waiting < 2 << 20, "{waiting}");
+}
+
+/// A store in a new directory with three interactions of a customer, closed.
+async fn closed_store(dir: &std::path::Path) -> (crate::EmbeddedConfig, SummaryQuery) {
+    let config = crate::EmbeddedConfig::at(dir.join("store"));
+    let store = crate::EmbeddedStore::open(config.clone()).await.unwrap();
+    for number in 0..3 {
+        store.record_event(interaction(number)).await.unwrap();
+    }
+    store.disconnect().await.unwrap();
+    let query = SummaryQuery::new(TenantId::new("t").unwrap(), CustomerId::new("c").unwrap());
+    (config, query)
+}
+
+/// Puts a row into the log of a closed store, as a crash between a fold and the trimming of its log leaves it.
+fn leave_in_log(config: &crate::EmbeddedConfig, sequence: u64, folds: &[Fold]) {
+    let engine = crate::client::Engine::open(&config.data_dir.join("db"), config).unwrap();
+    let row = put_log(folds);
+    let change = (Space::Folds, keys::fold(sequence).into(), Some(row.into()));
+    engine.commit(vec![change]).unwrap();
+}
+
+async fn all_time(store: &crate::EmbeddedStore, query: &SummaryQuery) -> u64 {
+    let found = store.get_summaries(query.clone()).await.unwrap();
+    let all = |summary: &&kaireon_core::Summary| {
+        summary.period == kaireon_core::Period::ALL_TIME
+            && summary.dimension == kaireon_core::Dimension::Channel
+    };
+    found
+        .iter()
+        .filter(all)
+        .map(|summary| summary.stats.interactions())
+        .sum()
+}
+
+#[tokio::test]
+async fn a_log_that_was_folded_before_a_crash_counts_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, query) = closed_store(dir.path()).await;
+    leave_in_log(&config, 1, &[fold(0, 0)]);
+    leave_in_log(&config, 1_000, &[fold(7, 0)]);
+    let store = crate::EmbeddedStore::open(config.clone()).await.unwrap();
+    assert_eq!(
+        all_time(&store, &query).await,
+        4,
+        "the first is part of the value, the second is not"
+    );
+    store.disconnect().await.unwrap();
+    drop(store);
+    let store = crate::EmbeddedStore::open(config).await.unwrap();
+    assert_eq!(all_time(&store, &query).await, 4);
+    store.disconnect().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_log_of_an_erased_customer_is_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, query) = closed_store(dir.path()).await;
+    let store = crate::EmbeddedStore::open(config.clone()).await.unwrap();
+    let id = kaireon_core::store::ErasureId::new("e").unwrap();
+    let request = kaireon_core::store::Erasure {
+        tenant: query.tenant.clone(),
+        customer: query.customer.clone(),
+        id,
+    };
+    store.erase_customer(request).await.unwrap();
+    store.disconnect().await.unwrap();
+    drop(store);
+    leave_in_log(&config, 1_000, &[fold(7, 0)]);
+    let store = crate::EmbeddedStore::open(config).await.unwrap();
+    assert_eq!(store.get_summaries(query.clone()).await.unwrap(), []);
+    store.disconnect().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_erasure_leaves_nothing_in_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, query) = closed_store(dir.path()).await;
+    let store = crate::EmbeddedStore::open(config.clone()).await.unwrap();
+    store.record_event(interaction(9)).await.unwrap();
+    let request = kaireon_core::store::Erasure {
+        tenant: query.tenant.clone(),
+        customer: query.customer.clone(),
+        id: kaireon_core::store::ErasureId::new("e").unwrap(),
+    };
+    store.erase_customer(request).await.unwrap();
+    assert!(store.shared().folds.logged_upto(u64::MAX, 1).is_empty());
+    store.disconnect().await.unwrap();
 }

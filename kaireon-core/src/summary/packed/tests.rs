@@ -250,6 +250,32 @@ proptest! {
     }
 
     #[test]
+    fn parts_that_were_folded_apart_are_absorbed_as_if_they_had_been_one(
+        events in vec(interactions(), 1..40),
+        cut in 0..40_usize,
+        spill in any::<bool>(),
+    ) {
+        let cut = cut.min(events.len());
+        let mut rows = Rows::default();
+        let mut parts = [Packed::new(), Packed::new()];
+        for (at, event) in events.iter().enumerate() {
+            let mut closed = Vec::new();
+            parts[usize::from(at >= cut)].record(event, &mut closed);
+            rows.merge(closed);
+        }
+        let [mut whole, mut other] = parts;
+        let mut closed = Vec::new();
+        if spill {
+            other.spill(&mut closed);
+        }
+        whole.absorb(other, &mut closed);
+        rows.merge(closed);
+        let query = everything();
+        let read = whole.answer(&query, rows.within(&whole.closed_spans(&query)));
+        prop_assert_eq!(read, fold(&events, &query));
+    }
+
+    #[test]
     fn hostile_bytes_are_an_error_or_a_value_and_never_a_panic(mut bytes in vec(any::<u8>(), 0..60)) {
         if let Some(first) = bytes.first_mut() { *first = 1 }
         let _ = stats_of(&bytes);
