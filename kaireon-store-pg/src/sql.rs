@@ -107,6 +107,7 @@ statements! {
     outbox_live
     outbox_bury
     outbox_release
+    outbox_leave
     outbox_save
     outbox_cursors
     outbox_status

@@ -61,6 +61,12 @@ fn plan(ranges: Vec<Held>, live: &BTreeSet<String>, owner: &str, most: u16) -> P
             _ => free.push(held),
         }
     }
+    // Each begins elsewhere: where relays come and go all the time, no range is always the last to be taken.
+    let first = owner.bytes().fold(0_usize, |sum, byte| {
+        sum.wrapping_mul(31).wrapping_add(byte.into())
+    });
+    let first = first.checked_rem(free.len()).unwrap_or_default();
+    free.rotate_left(first);
     for held in free {
         if plan.holds.len() == most {
             break;
@@ -177,6 +183,12 @@ impl Lanes {
                         .collect::<Vec<_>>(),
                 )
                 .bind(held.iter().map(|(_, token)| *token).collect::<Vec<_>>());
+            let rows = query.fetch_all(&mut *unit).await.map_err(of_sql)?;
+            let owners = rows.iter().map(|row| row.try_get::<Option<String>, _>(0));
+            let owners: BTreeSet<_> = owners.collect::<Result<_, _>>().map_err(of_sql)?;
+            let query = self.shared.sql.outbox_leave.query().bind(lane_number(lane));
+            let owners: Vec<String> = owners.into_iter().flatten().collect();
+            let query = query.bind(owners).bind(self.clock_offset());
             query.execute(&mut *unit).await.map_err(of_sql)?;
         }
         self.shared.client.commit(unit).await

@@ -12,7 +12,10 @@ struct Random(u64);
 impl Random {
     fn below(&mut self, bound: u64) -> u64 {
         // A linear congruential generator; its high bits are random enough.
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % bound
     }
 }
@@ -54,11 +57,21 @@ impl Server {
     }
 
     /// What the statement of a fetch answers.
-    fn answer(&self, cursors: &HashMap<u16, Cursor>, asks: &[Ask], again: &[Place], limit: usize) -> Answer<()> {
+    fn answer(
+        &self,
+        cursors: &HashMap<u16, Cursor>,
+        asks: &[Ask],
+        again: &[Place],
+        limit: usize,
+    ) -> Answer<()> {
         let seen = self.snapshot();
         let visible = |xid: u64| !self.running.contains(&xid);
         let there = || self.rows.iter().filter(|(_, xid)| visible(**xid));
-        let unseen = Unseen::of(asks.iter().filter(|ask| ask.tracked).filter_map(|ask| cursors.get(&ask.range)));
+        let unseen = Unseen::of(
+            asks.iter()
+                .filter(|ask| ask.tracked)
+                .filter_map(|ask| cursors.get(&ask.range)),
+        );
         let number = |text: &Option<String>| text.as_ref().map(|text| text.parse::<u64>().unwrap());
         let (from, until) = (number(&unseen.from), number(&unseen.until));
         let is_unseen = |xid: u64| {
@@ -79,10 +92,16 @@ impl Server {
         let known = known.map(|place| (place, ())).collect();
         let mut read = Vec::new();
         for ask in asks {
-            let of_range = there().filter(|((position, range), _)| *range == ask.range && *position > ask.reads_from);
+            let of_range =
+                there().filter(|((position, range), _)| *range == ask.range && *position > ask.reads_from);
             read.extend(of_range.take(ask.quota).map(|(place, _)| (*place, ())));
         }
-        Answer { seen, late, known, read }
+        Answer {
+            seen,
+            late,
+            known,
+            read,
+        }
     }
 }
 
@@ -109,7 +128,11 @@ fn fetch(server: &Server, cursors: &mut HashMap<u16, Cursor>, limit: usize) -> V
     let more = !gained.more.is_empty();
     let places: Vec<Place> = gained.entries.into_iter().map(|(place, ())| place).collect();
     // What was settled elsewhere may fill a round; the next one looks further.
-    if places.is_empty() && more { fetch(server, cursors, limit) } else { places }
+    if places.is_empty() && more {
+        fetch(server, cursors, limit)
+    } else {
+        places
+    }
 }
 
 /// Whether every entry of a committed transaction is delivered, none of an open one, and each customer's in order:
@@ -133,7 +156,13 @@ fn run(seed: u64) {
                 let place = server.write(open[at].0, range);
                 open[at].1.push(place);
                 let earlier = committed.iter().filter(|(_, of)| *of == range);
-                before.insert(place, earlier.filter(|place| !delivered.contains(*place)).copied().collect());
+                before.insert(
+                    place,
+                    earlier
+                        .filter(|place| !delivered.contains(*place))
+                        .copied()
+                        .collect(),
+                );
             }
             6..8 if !open.is_empty() => {
                 let at = usize::try_from(random.below(open.len() as u64)).unwrap();
@@ -144,10 +173,16 @@ fn run(seed: u64) {
             8 => {
                 let limit = 1 + usize::try_from(random.below(12)).unwrap();
                 for place in fetch(&server, &mut cursors, limit) {
-                    assert!(committed.contains(&place), "seed {seed}: what is not committed is not fetched");
+                    assert!(
+                        committed.contains(&place),
+                        "seed {seed}: what is not committed is not fetched"
+                    );
                     // Delivered, and most of the time settled.
                     for earlier in &before[&place] {
-                        assert!(delivered.contains(earlier), "seed {seed}, step {step}: {earlier:?} before {place:?}");
+                        assert!(
+                            delivered.contains(earlier),
+                            "seed {seed}, step {step}: {earlier:?} before {place:?}"
+                        );
                     }
                     delivered.insert(place);
                     if random.below(4) > 0 {
@@ -222,7 +257,10 @@ fn what_several_ranges_have_not_seen_covers_each_of_them() {
     let (one, other) = (of("5:9:5", Some(12)), of("7:20:7,8", Some(30)));
     let unseen = Unseen::of([&one, &other, &Cursor::start(1)].into_iter());
     assert_eq!(unseen.running, ["5", "7", "8"]);
-    assert_eq!((unseen.from.as_deref(), unseen.until.as_deref()), (Some("9"), Some("30")));
+    assert_eq!(
+        (unseen.from.as_deref(), unseen.until.as_deref()),
+        (Some("9"), Some("30"))
+    );
     let unbounded = Unseen::of([&one, &of("7:20:", None)].into_iter());
     assert_eq!((unbounded.from.as_deref(), unbounded.until), (Some("9"), None));
     assert_eq!(Unseen::of([&Cursor::start(1)].into_iter()), Unseen::default());
@@ -232,7 +270,9 @@ fn what_several_ranges_have_not_seen_covers_each_of_them() {
 fn too_many_open_entries_are_read_again_instead_of_remembered() {
     let mut cursor = Cursor::start(1);
     cursor.low = 500_000;
-    cursor.open.extend(200_000..200_000 + 1 + i64::try_from(MAX_OPEN).unwrap());
+    cursor
+        .open
+        .extend(200_000..200_000 + 1 + i64::try_from(MAX_OPEN).unwrap());
     cursor.shorten();
     assert_eq!((cursor.low, cursor.open.len()), (199_999, 0));
 }
