@@ -5,6 +5,7 @@ use std::sync::Arc;
 use kaireon_core::search::SearchIndex;
 use kaireon_core::{CacheStore, EventPublisher, InteractionStore, Result};
 
+use crate::migrate::{self, Migrated, PlannedStep};
 use crate::plan::Registries;
 use crate::{Config, Infra};
 
@@ -105,6 +106,35 @@ impl InfraBuilder {
         });
         self.registries.caches.register("register_cache", name, factory);
         self
+    }
+
+    /// Brings the tables of what the configuration names to this release's version, where it has tables; nothing is
+    /// started. Run it once per release, by whoever may alter tables: any number of processes may call it at once,
+    /// and those of the release before go on working meanwhile.
+    ///
+    /// # Errors
+    /// `Config` with everything that is wrong at once, and where tables were made by a newer release; what a backend
+    /// answers.
+    ///
+    /// # Dropped futures
+    /// Each version is applied wholly or not at all.
+    pub async fn migrate(&self) -> Result<Vec<Migrated>> {
+        migrate::migrate(&self.config_or_env(), &self.registries).await
+    }
+
+    /// What [`migrate`](Self::migrate) would do, with the statements that would run. Changes nothing.
+    ///
+    /// # Errors
+    /// As for [`migrate`](Self::migrate).
+    ///
+    /// # Dropped futures
+    /// Nothing is left behind.
+    pub async fn migration_plan(&self) -> Result<Vec<PlannedStep>> {
+        migrate::plan(&self.config_or_env(), &self.registries).await
+    }
+
+    fn config_or_env(&self) -> Config {
+        self.config.clone().unwrap_or_else(Config::from_env)
     }
 
     /// Checks the configuration, connects what it names, and logs one line that says what and why.

@@ -12,12 +12,16 @@
 //!
 //! | variable | values that are compiled in | unset |
 //! |---|---|---|
-//! | [`INTERACTION_STORE`] | `embedded` (feature `embedded`), `memory` (lost at exit) | `embedded` |
+//! | [`INTERACTION_STORE`] | `embedded` (feature `embedded`), `postgresql` or `pg` (feature `postgres`), `memory` (lost at exit) | `postgresql` where it is compiled in and `DATABASE_URL` is set, else `embedded` |
 //! | [`EVENT_PUBLISHER`] | `in-process`, `disabled` | `in-process` |
 //! | [`SEARCH_INDEX`] | `memory` (not persisted: index again after a start) | `memory` |
 //! | [`CACHE_STORE`] | `in-process` | `in-process` |
 //! | [`DATABASE_URL`], [`REDIS_URL`] | read for backends that are compiled in; checked in any case | |
 //! | [`KAIREON_DATA_DIR`] | where embedded backends keep their files, each in a folder of its own | `data/kaireon` |
+//!
+//! With `postgresql`, `KAIREON_PG_SCHEMA` (`kaireon`) says where its tables are, `KAIREON_MASTER_KEY` under which key
+//! its digests are made, and `KAIREON_PG_…` how the server is reached: the bounds of the pool, of statements and of
+//! locks, TLS, and what lies between. Its tables are made by [`InfraBuilder::migrate`], never by a start.
 //!
 //! A name that [`InfraBuilder`] registers is a value as well. All of it is read and checked before anything is
 //! opened, and everything that is wrong is told in one error ([`Problems`]). One line at the start says what was
@@ -32,6 +36,11 @@
 //! has come after [`Config::leftovers_wait`], they expire. With a stream whose subscribers may be elsewhere, entries
 //! are always written.
 //!
+//! Where several processes share a store (`postgresql`), which lanes are in force is the store's setting and not of
+//! each process's environment: a process without a use for the lane leaves it on for those who have one, and turns it
+//! off only when nobody at all has read it for [`Config::leftovers_wait`]. An in-process stream then delivers each
+//! event to one of the processes that subscribe; take a stream that is shared as well where each is to have all.
+//!
 //! `EVENT_PUBLISHER=redis` without `REDIS_URL` disables the stream, with one warning: recording goes on, nothing is
 //! written to the outbox, and whoever publishes, subscribes or appends is answered `Unsupported`. What an earlier
 //! run left in the outbox stays there for the next one that has a stream.
@@ -41,6 +50,7 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `embedded` (default) | the embedded interaction store |
+//! | `postgres` | the interaction store on PostgreSQL 15 and newer |
 //! | `logging` | `logging::init`: logs as one JSON object per line, with a level filter |
 
 mod adapters;
@@ -52,6 +62,7 @@ mod health;
 mod infra;
 #[cfg(feature = "logging")]
 pub mod logging;
+mod migrate;
 mod plan;
 mod problem;
 mod report;
@@ -70,6 +81,7 @@ pub use erase::Erased;
 pub use health::{Health, PartHealth, Status};
 pub use infra::Infra;
 pub use kaireon_core as core;
+pub use migrate::{Migrated, PlannedStep};
 pub use problem::{Problem, Problems};
 pub use report::{DrainReport, Outcome, Part};
 pub use signal::wait_for_shutdown_signal;

@@ -8,7 +8,7 @@ use kaireon_core::{CacheStore, EventPublisher, InteractionStore, Result};
 use crate::Config;
 use crate::adapters::{
     Adapter, CACHES, Connect, Connecting, Factory, Found, PUBLISHERS, Registry, SEARCH_INDEXES, STORES,
-    Variable,
+    Tables, Variable,
 };
 use crate::config::{CACHE_STORE, CallPolicy, EVENT_PUBLISHER, INTERACTION_STORE, SEARCH_INDEX, shown};
 use crate::problem::{Problem, Problems};
@@ -47,6 +47,9 @@ pub(crate) struct Chosen<T: ?Sized + 'static> {
     pub(crate) choice: Choice,
     /// Its name and how to tell where it is, for a backend of ours; a host's own backend is made anew each time.
     place: Option<(&'static str, Place)>,
+    /// Whether other processes may have it open as well. A host's own backend is taken for this process's alone.
+    pub(crate) shared: bool,
+    tables: Option<Tables>,
     source: Source<T>,
 }
 
@@ -123,6 +126,20 @@ impl Plan {
             startup,
         })
     }
+
+    /// The tables of all that is chosen.
+    pub(crate) fn tables(&self) -> impl Iterator<Item = Tables> {
+        let Self {
+            store,
+            publisher,
+            search,
+            cache,
+            startup: _,
+        } = self;
+        [store.tables, publisher.tables, search.tables, cache.tables]
+            .into_iter()
+            .flatten()
+    }
 }
 
 struct Reader<'a> {
@@ -151,6 +168,8 @@ impl Reader<'_> {
             Some(Found::Custom(name, factory)) => Some(Chosen {
                 choice: Choice::new(name, format!("{variable}, registered by the host")),
                 place: None,
+                shared: false,
+                tables: None,
                 source: Source::Custom(Arc::clone(factory)),
             }),
             None => {
@@ -243,7 +262,11 @@ impl Reader<'_> {
         let Err(error) = (adapter.check)(self.config) else {
             return true;
         };
-        self.problem(error.field().unwrap_or(adapter.names[0]), error.context());
+        let place = error.field().unwrap_or(adapter.names[0]);
+        // What is missing or malformed was told when the URLs were looked at.
+        if !self.problems.iter().any(|problem| problem.place == place) {
+            self.problem(place, error.context());
+        }
         false
     }
 
@@ -324,6 +347,8 @@ fn chosen<T: ?Sized + 'static>(adapter: &'static Adapter<T>, why: String) -> Opt
     Some(Chosen {
         choice: Choice::new(adapter.names[0], why),
         place: Some((adapter.names[0], adapter.place)),
+        shared: adapter.shared,
+        tables: adapter.tables,
         source: Source::Builtin(connect),
     })
 }

@@ -19,7 +19,7 @@ use crate::gate::Gate;
 use crate::plan::Plan;
 use crate::report::{DrainReport, Outcome, Part};
 use crate::startup::Startup;
-use crate::stream::{EventStream, HandedOver, LanePolicy};
+use crate::stream::{EventStream, HandedOver, LanePolicy, Reach};
 
 /// Which part of a deadline the calls that are under way have to themselves.
 const CALLS_SHARE: f64 = 0.8;
@@ -228,7 +228,12 @@ fn stream(backends: &Backends, config: &Config, former: Option<&Set>) -> Arc<Eve
         tracing::warn!(%backend, "the store has no outbox: what it records is not published");
     }
     let publisher = Arc::new(Trace::new(Timeout::new(Arc::clone(&events.raw), limit)));
-    EventStream::new(policy, outbox, publisher, config.leftovers_wait)
+    let reach = if store.shared {
+        Reach::Shared
+    } else {
+        Reach::Process
+    };
+    EventStream::new((policy, reach), outbox, publisher, config.leftovers_wait)
 }
 
 /// A publisher that knows its subscribers has all of them in this process.

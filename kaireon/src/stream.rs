@@ -1,5 +1,7 @@
 //! What lies between a store and an event stream: the `publish` lane of the outbox, and the relay that empties it.
 
+mod readers;
+
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,6 +19,8 @@ use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use readers::Unread;
+
 /// When recorded events are written into the `publish` lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LanePolicy {
@@ -33,6 +37,21 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// The least time for the last thing that a stream does, whatever its deadline says.
 const LAST_MOMENT: Duration = Duration::from_millis(10);
+
+/// How often a lane that others may read is looked after.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+/// The most that a relay takes to end, or to empty a lane for nobody; subscribers wait meanwhile.
+const RELAY_END: Duration = Duration::from_secs(10);
+
+/// Who may use a store's outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// This process alone.
+    Process,
+    /// Other processes as well, with configurations of their own.
+    Shared,
+}
 
 /// What the lane is to be.
 #[derive(Clone, Copy, Debug)]
@@ -58,8 +77,11 @@ pub(crate) struct EventStream {
 
 struct Core {
     policy: LanePolicy,
+    reach: Reach,
     outbox: Option<Arc<dyn Outbox>>,
     publisher: Arc<dyn EventPublisher>,
+    /// Of every relay of this stream: others know it by one name.
+    relays: RelayConfig,
     leftovers_wait: Duration,
     listeners: AtomicUsize,
     changed: Notify,
@@ -73,15 +95,17 @@ struct Core {
 impl EventStream {
     /// A stream that does nothing yet.
     pub(crate) fn new(
-        policy: LanePolicy,
+        (policy, reach): (LanePolicy, Reach),
         outbox: Option<Arc<dyn Outbox>>,
         publisher: Arc<dyn EventPublisher>,
         leftovers_wait: Duration,
     ) -> Arc<Self> {
         let core = Core {
             policy,
+            reach,
             outbox,
             publisher,
+            relays: RelayConfig::new(Lane::Publish),
             leftovers_wait,
             listeners: AtomicUsize::new(0),
             changed: Notify::new(),
@@ -115,25 +139,33 @@ impl EventStream {
         if *core.phase.borrow() != Phase::Waiting {
             return Ok(());
         }
-        match core.policy {
-            LanePolicy::Never => core.set_lane(Wanted::Off).await?,
-            LanePolicy::Always => {
+        match (core.policy, core.reach) {
+            (LanePolicy::Always, _) => {
                 core.set_lane(Wanted::On).await?;
                 core.run_relay(&mut relay);
             }
-            LanePolicy::WhileSubscribed => {
+            // It may be on for others.
+            (LanePolicy::Never | LanePolicy::WhileSubscribed, Reach::Shared) => {
+                self.keep(Arc::clone(core).keep_shared());
+            }
+            (LanePolicy::Never, Reach::Process) => core.set_lane(Wanted::Off).await?,
+            (LanePolicy::WhileSubscribed, Reach::Process) => {
                 core.set_lane(Wanted::Off).await?;
-                if core.outbox.is_some() {
-                    let keeper = tokio::spawn(Arc::clone(core).keep()).abort_handle();
-                    if let Some(former) = self.keeper.lock().replace(keeper) {
-                        former.abort();
-                    }
-                }
+                self.keep(Arc::clone(core).keep());
             }
         }
         drop(relay);
         core.phase.send_replace(Phase::Running);
         Ok(())
+    }
+
+    fn keep(&self, keeper: impl Future<Output = ()> + Send + 'static) {
+        if self.core.outbox.is_some() {
+            let keeper = tokio::spawn(keeper).abort_handle();
+            if let Some(former) = self.keeper.lock().replace(keeper) {
+                former.abort();
+            }
+        }
     }
 
     /// Counts a subscriber in, until it is dropped; what is recorded from now on is written into the lane.
@@ -158,6 +190,17 @@ impl EventStream {
         core.listeners.fetch_add(1, Ordering::AcqRel);
         let listening = Listening(Arc::clone(core));
         let mut relay = core.relay.lock().await;
+        if let (Some(outbox), None, Reach::Shared) = (&core.outbox, &*relay, core.reach) {
+            // Known before the lane is on, so that nobody who finds it unread turns it off again.
+            let relays = &core.relays;
+            let others = readers::announce(&**outbox, &relays.owner, relays.lease_ttl).await?;
+            if others > 0 {
+                tracing::warn!(
+                    others,
+                    "the event stream is this process's and the store is shared: each event reaches one process"
+                );
+            }
+        }
         core.set_lane(Wanted::On).await?;
         core.run_relay(&mut relay);
         drop(relay);
@@ -174,7 +217,17 @@ impl EventStream {
         if let Some(keeper) = self.keeper.lock().take() {
             keeper.abort();
         }
-        let relay = self.core.relay.lock().await.clone();
+        // Whoever starts the relay just now holds it while a store is asked, which may hang.
+        let relay =
+            tokio::time::timeout_at(deadline.max(Instant::now() + LAST_MOMENT), self.core.relay.lock())
+                .await
+                .map_err(|_| {
+                    Error::new(
+                        ErrorKind::Timeout,
+                        "the relay was still being started at the deadline",
+                    )
+                })?
+                .clone();
         let drained = match relay {
             Some(relay) => {
                 relay
@@ -186,7 +239,7 @@ impl EventStream {
         if self.core.policy == LanePolicy::WhileSubscribed {
             let off = async {
                 let _changing = self.core.relay.lock().await;
-                self.core.set_lane(Wanted::Off).await
+                self.core.turn_off().await
             };
             let late = |_| Error::new(ErrorKind::Timeout, "the publish lane was not turned off in time");
             tokio::time::timeout_at(deadline.max(Instant::now() + LAST_MOMENT), off)
@@ -222,9 +275,76 @@ impl Core {
     fn run_relay(&self, relay: &mut Option<Arc<Relay>>) {
         if let (Some(outbox), None) = (&self.outbox, &relay) {
             let sink = PublishSink::new(Arc::clone(&self.publisher));
-            let config = RelayConfig::new(Lane::Publish);
-            *relay = Some(Arc::new(Relay::spawn(Arc::clone(outbox), sink, config)));
+            let relays = self.relays.clone();
+            *relay = Some(Arc::new(Relay::spawn(Arc::clone(outbox), sink, relays)));
         }
+    }
+
+    /// Turns the lane off, unless others read it; under the lock, while no relay runs.
+    async fn turn_off(&self) -> Result<()> {
+        let Some(outbox) = self.outbox.as_ref().filter(|_| self.reach == Reach::Shared) else {
+            return self.set_lane(Wanted::Off).await;
+        };
+        let others = async || readers::others(&**outbox, &self.relays.owner).await;
+        if others().await? > 0 {
+            return Ok(());
+        }
+        self.set_lane(Wanted::Off).await?;
+        // Who came in between may have turned it on before it was turned off.
+        if others().await? > 0 {
+            self.set_lane(Wanted::On).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends the relay when the last subscriber of this process has left, so that others get its share, and turns
+    /// off a lane that nobody at all has read for a while.
+    async fn keep_shared(self: Arc<Self>) {
+        let mut unread = Unread::default();
+        let pause = self.leftovers_wait.clamp(LAST_MOMENT, LOOK_EVERY);
+        loop {
+            tokio::select! {
+                () = self.changed.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+            if let Err(error) = self.look_after(&mut unread).await {
+                tracing::warn!(%error, "the publish lane could not be looked after, will try again");
+                tokio::time::sleep(RETRY_PAUSE).await;
+                self.changed.notify_one();
+            }
+        }
+    }
+
+    async fn look_after(&self, unread: &mut Unread) -> Result<()> {
+        let Some(outbox) = &self.outbox else {
+            return Ok(());
+        };
+        let mut relay = self.relay.lock().await;
+        // Counted under the lock: who comes later waits for it and turns the lane on again.
+        if self.listeners.load(Ordering::Acquire) > 0 {
+            *unread = Unread::default();
+            return Ok(());
+        }
+        if let Some(former) = relay.take() {
+            former.stop(RELAY_END).await?;
+        }
+        // What a disabled stream finds stays for the next one that is not.
+        let expires = self.policy == LanePolicy::WhileSubscribed;
+        let grows = outbox.lanes().await?.contains(Lane::Publish)
+            || (expires && outbox.status(Lane::Publish).await?.backlog > 0);
+        let is_read = !grows || readers::others(&**outbox, &self.relays.owner).await? > 0;
+        if !unread.note(is_read, Instant::now(), self.leftovers_wait) {
+            return Ok(());
+        }
+        self.turn_off().await?;
+        tracing::info!("nobody read the publish lane, it was turned off");
+        if expires && !outbox.lanes().await?.contains(Lane::Publish) {
+            self.run_relay(&mut relay);
+            if let Some(leftovers) = relay.take() {
+                leftovers.drain(RELAY_END).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Turns the lane off whenever the last subscriber has left, and lets leftovers of an earlier run expire when
@@ -325,39 +445,4 @@ impl Stream for Counted {
 }
 
 #[cfg(test)]
-mod tests {
-    use kaireon_core::memory::{MemoryPublisher, MemoryStore};
-    use kaireon_core::publisher::Subscription;
-    use kaireon_core::{EventType, InteractionStore};
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_lane_that_was_handed_over_in_vain_is_looked_after_again() {
-        let outbox = MemoryStore::new().outbox().unwrap();
-        let publisher: Arc<dyn EventPublisher> = Arc::new(MemoryPublisher::new());
-        let stream = EventStream::new(
-            LanePolicy::WhileSubscribed,
-            Some(Arc::clone(&outbox)),
-            Arc::clone(&publisher),
-            Duration::from_secs(60),
-        );
-        stream.start().await.unwrap();
-        let topic = Subscription::to([EventType::interaction_recorded()]);
-        let subscriber = stream
-            .listen(publisher.subscribe(topic).await.unwrap())
-            .await
-            .unwrap();
-        let is_on = async || outbox.lanes().await.unwrap().contains(Lane::Publish);
-        assert!(is_on().await);
-
-        let handed_over = HandedOver::begin(&stream).await;
-        drop(subscriber);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        assert!(is_on().await, "it is the other stream's");
-        drop(handed_over);
-        while is_on().await {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    }
-}
+mod tests;

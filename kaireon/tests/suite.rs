@@ -19,6 +19,9 @@ mod health;
 #[cfg(feature = "logging")]
 #[path = "suite/logs.rs"]
 mod logs;
+#[cfg(feature = "postgres")]
+#[path = "suite/postgres.rs"]
+mod postgres;
 #[path = "suite/reset.rs"]
 mod reset;
 #[path = "suite/shutdown.rs"]

@@ -16,6 +16,8 @@ pub(super) static PUBLISHER: Adapter<dyn EventPublisher> = Adapter {
     offered_by: None,
     check: |_| Ok(()),
     place: |_| String::new(),
+    shared: false,
+    tables: None,
     connect: Connect::With(|_| {
         Box::pin(async { Ok(Arc::new(DisabledPublisher) as Arc<dyn EventPublisher>) })
     }),

@@ -15,6 +15,8 @@ pub(super) static STORE: Adapter<dyn InteractionStore> = Adapter {
     offered_by: None,
     check,
     place,
+    shared: false,
+    tables: None,
     #[cfg(feature = "embedded")]
     connect: Connect::With(connect),
     #[cfg(not(feature = "embedded"))]

@@ -19,6 +19,8 @@ pub(super) static PUBLISHER: Adapter<dyn EventPublisher> = Adapter {
     offered_by: None,
     check: |config| publisher_config(config).map(drop),
     place: |_| String::new(),
+    shared: false,
+    tables: None,
     connect: Connect::With(publisher),
 };
 
@@ -29,6 +31,8 @@ pub(super) static CACHE: Adapter<dyn CacheStore> = Adapter {
     offered_by: None,
     check: |config| cache_config(config).map(drop),
     place: |_| String::new(),
+    shared: false,
+    tables: None,
     connect: Connect::With(cache),
 };
 

@@ -15,6 +15,8 @@ pub(super) static STORE: Adapter<dyn InteractionStore> = Adapter {
     offered_by: None,
     check: |_| Ok(()),
     place: |_| String::new(),
+    shared: false,
+    tables: None,
     connect: Connect::With(|_| {
         Box::pin(async { Ok(Arc::new(MemoryStore::new()) as Arc<dyn InteractionStore>) })
     }),
@@ -27,5 +29,7 @@ pub(super) static SEARCH: Adapter<dyn SearchIndex> = Adapter {
     offered_by: None,
     check: |_| Ok(()),
     place: |_| String::new(),
+    shared: false,
+    tables: None,
     connect: Connect::With(|_| Box::pin(async { Ok(Arc::new(MemorySearch::new()) as Arc<dyn SearchIndex>) })),
 };

@@ -9,6 +9,7 @@ mod embedded;
 mod in_process;
 mod memory;
 mod planned;
+mod postgres;
 mod registry;
 
 use std::future::Future;
@@ -23,6 +24,7 @@ pub(crate) use in_process::{breaker, limiter};
 pub(crate) use registry::{Factory, Found, Registry};
 
 use crate::Config;
+use crate::migrate::{Migrated, PlannedStep};
 
 /// What a backend becomes once it is connected.
 pub(crate) type Connecting<T> = Pin<Box<dyn Future<Output = Result<Arc<T>>> + Send>>;
@@ -42,6 +44,10 @@ pub(crate) struct Adapter<T: ?Sized + 'static> {
     /// What tells one place of this backend from another: two configurations with the same answer mean the same
     /// place, which a reset takes over open instead of opening it twice.
     pub(crate) place: fn(&Config) -> String,
+    /// Whether other processes may have the same place open.
+    pub(crate) shared: bool,
+    /// How its tables are brought to this release's version, where it has any.
+    pub(crate) tables: Option<Tables>,
     /// How to get it.
     pub(crate) connect: Connect<T>,
 }
@@ -62,6 +68,18 @@ pub(crate) enum Connect<T: ?Sized> {
         feature: &'static str,
     },
 }
+
+/// How a backend's tables are brought to this release's version.
+#[derive(Clone, Copy)]
+pub(crate) struct Tables {
+    /// Does it.
+    pub(crate) migrate: fn(&Config) -> Migrating<Migrated>,
+    /// Tells what would be done.
+    pub(crate) plan: fn(&Config) -> Migrating<Vec<PlannedStep>>,
+}
+
+/// What becomes of tables.
+pub(crate) type Migrating<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 
 /// A variable that an adapter reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +116,7 @@ impl Variable {
 pub(crate) static STORES: &[&Adapter<dyn InteractionStore>] = &[
     &embedded::STORE,
     &memory::STORE,
-    &planned::POSTGRES_STORE,
+    &postgres::STORE,
     &planned::DYNAMODB_STORE,
     &planned::SCYLLA_STORE,
     &planned::CASSANDRA_STORE,

@@ -23,16 +23,12 @@ const fn planned<T: ?Sized + 'static>(
         offered_by,
         check: |_| Ok(()),
         place: |_| String::new(),
+        shared: false,
+        tables: None,
         connect: Connect::Planned { feature },
     }
 }
 
-pub(super) static POSTGRES_STORE: Adapter<dyn InteractionStore> = planned(
-    &["postgresql", "postgres", "pg"],
-    "postgres",
-    DATABASE,
-    Some(Variable::DatabaseUrl),
-);
 pub(super) static DYNAMODB_STORE: Adapter<dyn InteractionStore> =
     planned(&["dynamodb"], "dynamodb", &[], None);
 pub(super) static SCYLLA_STORE: Adapter<dyn InteractionStore> =

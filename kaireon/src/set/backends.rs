@@ -15,6 +15,8 @@ use crate::plan::{Chosen, Identity, Plan};
 #[derive(Debug)]
 pub(super) struct Connected<T: ?Sized> {
     identity: Option<Identity>,
+    /// Whether other processes may have it open as well.
+    pub(super) shared: bool,
     pub(super) raw: Arc<T>,
 }
 
@@ -22,6 +24,7 @@ impl<T: ?Sized> Clone for Connected<T> {
     fn clone(&self) -> Self {
         Self {
             identity: self.identity.clone(),
+            shared: self.shared,
             raw: Arc::clone(&self.raw),
         }
     }
@@ -137,6 +140,7 @@ async fn connected<T: ?Sized + 'static>(
     // Asked again: the place of a folder that was just made may have another name now.
     Ok(Connected {
         identity: chosen.identity(config),
+        shared: chosen.shared,
         raw,
     })
 }

@@ -50,7 +50,8 @@ async fn a_registered_name_is_among_the_allowed_values() {
         .build()
         .await
         .unwrap_err();
-    assert!(error.to_string().contains("memory, shop)"), "{error}");
+    let error = error.to_string();
+    assert!(error.contains("memory, ") && error.contains(", shop)"), "{error}");
 }
 
 #[tokio::test]

@@ -80,22 +80,6 @@ async fn each_wrong_environment_is_told_by_its_variable() {
         ),
         (
             &[
-                ("INTERACTION_STORE", "pg"),
-                ("DATABASE_URL", "postgres://db/kaireon"),
-            ],
-            "INTERACTION_STORE",
-            &["`pg` is not compiled in", "`postgres`"],
-        ),
-        (
-            &[
-                ("INTERACTION_STORE", "PostgreSQL"),
-                ("DATABASE_URL", "postgres://db/kaireon"),
-            ],
-            "INTERACTION_STORE",
-            &["not compiled in", "`postgres`"],
-        ),
-        (
-            &[
                 MEMORY,
                 ("EVENT_PUBLISHER", "redis"),
                 ("REDIS_URL", "redis://cache"),
@@ -200,6 +184,22 @@ async fn each_wrong_environment_is_told_by_its_variable() {
         for word in *words {
             assert!(found[0].what.contains(word), "{vars:?}: {}", found[0]);
         }
+    }
+}
+
+#[cfg(not(feature = "postgres"))]
+#[tokio::test]
+async fn postgresql_without_its_feature_is_told_with_the_feature() {
+    for name in ["pg", "postgres", "PostgreSQL"] {
+        let found = problems(&[
+            ("INTERACTION_STORE", name),
+            ("DATABASE_URL", "postgres://db/kaireon"),
+        ])
+        .await;
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].place, "INTERACTION_STORE");
+        let words = format!("`{name}` is not compiled in: turn on the feature `postgres`");
+        assert!(found[0].what.contains(&words), "{}", found[0]);
     }
 }
 

@@ -121,13 +121,24 @@ async fn run(args: &Args) -> Result<(), Failure> {
     check(file, after, reopened)
 }
 
-/// The embedded defaults in a directory, whatever the environment says.
+/// The store that the environment names, in a directory where it is the embedded one; all else in this process.
 async fn open(data_dir: &Path) -> kaireon::core::Result<Infra> {
-    let mut config = Config::default();
-    config.interaction_store = Some("embedded".to_owned());
-    config.event_publisher = Some("in-process".to_owned());
-    config.data_dir = Some(data_dir.to_owned());
-    config.start().await
+    let environment = Config::from_env();
+    let config = Config {
+        interaction_store: environment.interaction_store,
+        database_url: environment.database_url,
+        extra: environment.extra,
+        unreadable: environment.unreadable,
+        event_publisher: Some("in-process".to_owned()),
+        search_index: Some("memory".to_owned()),
+        cache_store: Some("in-process".to_owned()),
+        data_dir: Some(data_dir.to_owned()),
+        ..Config::default()
+    };
+    let builder = Infra::builder().config(config);
+    // A service leaves this to whoever rolls it out.
+    builder.migrate().await?;
+    builder.build().await
 }
 
 /// Delivers what waits in the outbox, ends the subscriptions, and lets go of the directory.
