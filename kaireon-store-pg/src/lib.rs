@@ -1,4 +1,41 @@
-//! The PostgreSQL interaction store of kaireon, for PostgreSQL 15 and newer.
+//! The PostgreSQL interaction store of kaireon, for PostgreSQL 15 and newer, direct or behind a pooler.
+//!
+//! It has every operation of the contract, outbox included, in a schema of its own, so that it can live in the
+//! platform's database.
+//!
+//! ```no_run
+//! use kaireon_core::{Interaction, InteractionStore};
+//! use kaireon_store_pg::{PgStore, PgStoreConfig};
+//!
+//! # async fn example() -> kaireon_core::Result<()> {
+//! let config = PgStoreConfig::from_env()?;
+//! PgStore::migrate(&config).await?;
+//! let store = PgStore::connect(config).await?;
+//! let shown = Interaction::builder("acme", "customer-7")
+//!     .offer("winter-shoes")
+//!     .creative("banner-2")
+//!     .channel("web")
+//!     .build()?;
+//! assert!(store.record_event(shown.clone()).await?.is_new());
+//! assert!(!store.record_event(shown).await?.is_new());
+//! store.disconnect().await?;
+//! # Ok(()) }
+//! ```
+//!
+//! # What it promises
+//! - **Durable on `Ok`**: `synchronous_commit` is raised to `on` for the store's transactions where it is off; a server
+//!   without `fsync` or `full_page_writes` is declared volatile, with the reason.
+//! - **Concurrent calls share commits**: a batch is one transaction of five round trips, whatever its size. It waits for
+//!   no customer whom another transaction holds: their records wait aside, everybody else's go on.
+//! - **Errors**: a connection that breaks at the commit is `Unavailable` with effect unknown, and the retry under the
+//!   same key gives the exact answer; whatever fails before is not applied. Serialization failures and deadlocks are
+//!   tried again inside.
+//! - **Dropped futures**: a write that is still queued is withdrawn, one in a commit is committed.
+//! - **Hosts** may record in transactions of their own: [`PgStore::record_in`].
+//!
+//! Readable rows for people who use SQL are in `history_…` (a partition per month), `customers` and `decisions`;
+//! `history.customer` is `customers.id`. How it is laid out, and what was measured:
+//! `docs/decisions/0005-postgresql-store.md`.
 
 mod client;
 mod config;
