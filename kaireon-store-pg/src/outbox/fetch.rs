@@ -192,7 +192,7 @@ impl Lanes {
             )
             .bind(again.iter().map(|(position, _)| *position).collect::<Vec<_>>())
             .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-            .bind(self.clock_offset());
+            .bind(self.own_time());
         let rows = self.shared.client.fetch_all(query).await?;
         read_round(rows, asks.len(), known)
     }

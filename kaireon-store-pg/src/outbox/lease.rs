@@ -91,12 +91,12 @@ impl Lanes {
             ttl,
             max_ranges,
         } = request;
-        let offset = self.clock_offset();
+        let now = self.own_time();
         let sql = &self.shared.sql;
         let mut unit = self.shared.client.begin().await?;
         self.take_turn(&mut unit, lane).await?;
         let ranges = read_ranges(&mut unit, sql.outbox_ranges.query().bind(lane_number(lane))).await?;
-        let query = sql.outbox_relays.query().bind(lane_number(lane)).bind(offset);
+        let query = sql.outbox_relays.query().bind(lane_number(lane)).bind(now);
         let live = query.fetch_all(&mut *unit).await.map_err(of_sql)?;
         let live = live.iter().map(|row| row.try_get::<String, _>(0));
         let mut live = live.collect::<Result<BTreeSet<_>, _>>().map_err(of_sql)?;
@@ -120,7 +120,7 @@ impl Lanes {
                 .bind(changed.iter().map(|held| held.token).collect::<Vec<_>>())
                 .bind(changed.iter().map(|held| held.owner.clone()).collect::<Vec<_>>());
             query.execute(&mut *unit).await.map_err(of_sql)?;
-            let query = sql.outbox_bury.query().bind(lane_number(lane)).bind(offset);
+            let query = sql.outbox_bury.query().bind(lane_number(lane)).bind(now);
             query.execute(&mut *unit).await.map_err(of_sql)?;
         }
         let query = sql
@@ -128,7 +128,7 @@ impl Lanes {
             .query()
             .bind(lane_number(lane))
             .bind(owner.clone())
-            .bind(offset);
+            .bind(now);
         query.execute(&mut *unit).await.map_err(of_sql)?;
         let ttl = i64::try_from(ttl.as_micros())
             .unwrap_or(i64::MAX / 4)
@@ -138,7 +138,7 @@ impl Lanes {
             .query()
             .bind(lane_number(lane))
             .bind(owner)
-            .bind(offset)
+            .bind(now)
             .bind(ttl);
         let row = query.fetch_one(&mut *unit).await.map_err(of_sql)?;
         let expires: Timestamp = truncate(row.try_get(0).map_err(of_sql)?);
@@ -188,7 +188,7 @@ impl Lanes {
             let owners: BTreeSet<_> = owners.collect::<Result<_, _>>().map_err(of_sql)?;
             let query = self.shared.sql.outbox_leave.query().bind(lane_number(lane));
             let owners: Vec<String> = owners.into_iter().flatten().collect();
-            let query = query.bind(owners).bind(self.clock_offset());
+            let query = query.bind(owners).bind(self.own_time());
             query.execute(&mut *unit).await.map_err(of_sql)?;
         }
         self.shared.client.commit(unit).await

@@ -85,7 +85,7 @@ impl Lanes {
             .bind(poisoned.lanes)
             .bind(poisoned.ranges)
             .bind(poisoned.positions)
-            .bind(self.clock_offset())
+            .bind(self.own_time())
             .bind(reasons)
             .bind(self.shared.now());
         let mut unit = self.shared.client.begin().await?;

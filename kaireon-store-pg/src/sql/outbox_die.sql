@@ -1,2 +1,2 @@
 DELETE FROM {s}.outbox_relays
-WHERE lane = $1 AND owner = $2 AND expires > statement_timestamp() + $3 * interval '1 microsecond'
+WHERE lane = $1 AND owner = $2 AND expires > coalesce($3::timestamptz, statement_timestamp())

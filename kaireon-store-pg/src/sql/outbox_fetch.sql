@@ -12,7 +12,7 @@ WITH asked AS MATERIALIZED (
     JOIN {s}.outbox_ranges r ON r.lane = $1 AND r.range = a.range AND r.token = a.token
     JOIN (
         SELECT DISTINCT owner FROM {s}.outbox_relays
-        WHERE lane = $1 AND expires > statement_timestamp() + $13 * interval '1 microsecond'
+        WHERE lane = $1 AND expires > coalesce($13::timestamptz, statement_timestamp())
     ) l ON l.owner = r.owner
 ), late AS MATERIALIZED (
     SELECT o.range, o.position

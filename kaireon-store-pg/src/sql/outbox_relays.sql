@@ -1,2 +1,2 @@
 SELECT DISTINCT owner FROM {s}.outbox_relays
-WHERE lane = $1 AND expires > statement_timestamp() + $2 * interval '1 microsecond'
+WHERE lane = $1 AND expires > coalesce($2::timestamptz, statement_timestamp())

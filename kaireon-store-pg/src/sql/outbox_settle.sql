@@ -9,7 +9,7 @@ WITH asked AS MATERIALIZED (
     JOIN {s}.outbox_ranges r ON r.lane = a.lane AND r.range = a.range AND r.token = a.token
     WHERE EXISTS (
         SELECT FROM {s}.outbox_relays l
-        WHERE l.lane = r.lane AND l.expires > statement_timestamp() + $10 * interval '1 microsecond'
+        WHERE l.lane = r.lane AND l.expires > coalesce($10::timestamptz, statement_timestamp())
             AND l.owner = r.owner
     )
     FOR SHARE OF r
