@@ -1,5 +1,6 @@
 //! What lies between a store and an event stream: the `publish` lane of the outbox, and the relay that empties it.
 
+mod keeper;
 mod readers;
 
 use std::fmt;
@@ -19,8 +20,6 @@ use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use readers::Unread;
-
 /// When recorded events are written into the `publish` lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LanePolicy {
@@ -32,17 +31,8 @@ pub(crate) enum LanePolicy {
     WhileSubscribed,
 }
 
-/// The pause before a lane that could not be turned off is tried again.
-const RETRY_PAUSE: Duration = Duration::from_secs(1);
-
 /// The least time for the last thing that a stream does, whatever its deadline says.
 const LAST_MOMENT: Duration = Duration::from_millis(10);
-
-/// How often a lane that others may read is looked after.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
-
-/// The most that a relay takes to end, or to empty a lane for nobody; subscribers wait meanwhile.
-const RELAY_END: Duration = Duration::from_secs(10);
 
 /// Who may use a store's outbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -277,100 +267,6 @@ impl Core {
             let sink = PublishSink::new(Arc::clone(&self.publisher));
             let relays = self.relays.clone();
             *relay = Some(Arc::new(Relay::spawn(Arc::clone(outbox), sink, relays)));
-        }
-    }
-
-    /// Turns the lane off, unless others read it; under the lock, while no relay runs.
-    async fn turn_off(&self) -> Result<()> {
-        let Some(outbox) = self.outbox.as_ref().filter(|_| self.reach == Reach::Shared) else {
-            return self.set_lane(Wanted::Off).await;
-        };
-        let others = async || readers::others(&**outbox, &self.relays.owner).await;
-        if others().await? > 0 {
-            return Ok(());
-        }
-        self.set_lane(Wanted::Off).await?;
-        // Who came in between may have turned it on before it was turned off.
-        if others().await? > 0 {
-            self.set_lane(Wanted::On).await?;
-        }
-        Ok(())
-    }
-
-    /// Ends the relay when the last subscriber of this process has left, so that others get its share, and turns
-    /// off a lane that nobody at all has read for a while.
-    async fn keep_shared(self: Arc<Self>) {
-        let mut unread = Unread::default();
-        let pause = self.leftovers_wait.clamp(LAST_MOMENT, LOOK_EVERY);
-        loop {
-            tokio::select! {
-                () = self.changed.notified() => {}
-                () = tokio::time::sleep(pause) => {}
-            }
-            if let Err(error) = self.look_after(&mut unread).await {
-                tracing::warn!(%error, "the publish lane could not be looked after, will try again");
-                tokio::time::sleep(RETRY_PAUSE).await;
-                self.changed.notify_one();
-            }
-        }
-    }
-
-    async fn look_after(&self, unread: &mut Unread) -> Result<()> {
-        let Some(outbox) = &self.outbox else {
-            return Ok(());
-        };
-        let mut relay = self.relay.lock().await;
-        // Counted under the lock: who comes later waits for it and turns the lane on again.
-        if self.listeners.load(Ordering::Acquire) > 0 {
-            *unread = Unread::default();
-            return Ok(());
-        }
-        if let Some(former) = relay.take() {
-            former.stop(RELAY_END).await?;
-        }
-        // What a disabled stream finds stays for the next one that is not.
-        let expires = self.policy == LanePolicy::WhileSubscribed;
-        let grows = outbox.lanes().await?.contains(Lane::Publish)
-            || (expires && outbox.status(Lane::Publish).await?.backlog > 0);
-        let is_read = !grows || readers::others(&**outbox, &self.relays.owner).await? > 0;
-        if !unread.note(is_read, Instant::now(), self.leftovers_wait) {
-            return Ok(());
-        }
-        self.turn_off().await?;
-        tracing::info!("nobody read the publish lane, it was turned off");
-        if expires && !outbox.lanes().await?.contains(Lane::Publish) {
-            self.run_relay(&mut relay);
-            if let Some(leftovers) = relay.take() {
-                leftovers.drain(RELAY_END).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Turns the lane off whenever the last subscriber has left, and lets leftovers of an earlier run expire when
-    /// nobody has come for them.
-    async fn keep(self: Arc<Self>) {
-        let mut leftovers = std::pin::pin!(tokio::time::sleep(self.leftovers_wait));
-        let mut expired = false;
-        loop {
-            tokio::select! {
-                () = self.changed.notified() => {}
-                () = &mut leftovers, if !expired => {
-                    expired = true;
-                    self.run_relay(&mut *self.relay.lock().await);
-                }
-            }
-            let changing = self.relay.lock().await;
-            // Counted under the lock: who comes later waits for it and turns the lane on again.
-            if self.listeners.load(Ordering::Acquire) > 0 {
-                continue;
-            }
-            if let Err(error) = self.set_lane(Wanted::Off).await {
-                tracing::warn!(%error, "the publish lane could not be turned off, will try again");
-                drop(changing);
-                tokio::time::sleep(RETRY_PAUSE).await;
-                self.changed.notify_one();
-            }
         }
     }
 }
