@@ -1,0 +1,308 @@
+//! `outbox.*`: relays on PostgreSQL, against a bare `DELETE … RETURNING` drain of the same rows.
+//!
+//! `KAIREON_TEST_PG_URL` names the server; `cargo xtask services up postgres` starts one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use kaireon_benches::workload::{Draw, Workload};
+use kaireon_benches::{Figure, Goal, Settings, median};
+use kaireon_connect::postgres::PgConnectConfig;
+use kaireon_core::outbox::{Lane, LaneSet, OutboxEntry};
+use kaireon_core::relay::{Delivered, LaneSink, Relay, RelayConfig};
+use kaireon_core::store::RecordBatch;
+use kaireon_core::{InteractionId, InteractionStore, Outbox};
+use kaireon_store_pg::{PgStore, PgStoreConfig, PgStoreOptions};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
+use tokio::sync::watch;
+
+/// How many entries the relay and the raw drain take at once.
+const BATCH: u32 = 512;
+
+/// How many entries are recorded through the store; the others are copies of them.
+const RECORDED: u64 = 1_000;
+
+/// One store in a schema of its own, and a connection beside it.
+struct Place {
+    schema: String,
+    store: PgStore,
+    outbox: Arc<dyn Outbox>,
+    beside: PgConnection,
+}
+
+impl Place {
+    async fn open(url: &str) -> Self {
+        let id = InteractionId::fresh().to_string().replace('-', "");
+        let schema = format!("kaireon_bench_{}", &id[12..]);
+        let config = PgStoreConfig {
+            connect: PgConnectConfig {
+                url: url.to_owned(),
+                ..PgConnectConfig::default()
+            },
+            options: PgStoreOptions::default()
+                .with_schema(&schema)
+                .with_lanes(LaneSet::of(&[Lane::Publish])),
+        };
+        PgStore::migrate(&config).await.expect("tables are made");
+        let store = PgStore::connect(config).await.expect("the server is there");
+        let beside = PgConnection::connect(url).await.expect("the server is there");
+        let outbox = store.outbox().expect("it has an outbox");
+        Self {
+            schema,
+            store,
+            outbox,
+            beside,
+        }
+    }
+
+    async fn run(&mut self, sql: String) {
+        self.beside
+            .execute(AssertSqlSafe(sql))
+            .await
+            .expect("a statement of the bench is valid");
+    }
+
+    /// Records some entries and keeps them aside, to be copied.
+    async fn prepare(&mut self) {
+        let events: Vec<_> = Workload::new(Draw::Uniform, 1).take(RECORDED as usize).collect();
+        let recorded = self.store.record_events(RecordBatch::live(events)).await;
+        assert!(recorded.expect("the batch is recorded").is_complete());
+        let schema = &self.schema;
+        let sql = format!("CREATE TABLE {schema}.model AS SELECT * FROM {schema}.outbox");
+        self.run(sql).await;
+        let sql = format!("DELETE FROM {}.outbox", self.schema);
+        self.run(sql).await;
+    }
+
+    /// Copies so many thousands of entries into a table, each thousand in a transaction.
+    async fn fill(&mut self, table: &str, thousands: u64) {
+        for _ in 0..thousands {
+            let schema = &self.schema;
+            let sql = format!(
+                "INSERT INTO {schema}.{table} (generation, enqueued_at, tenant, lane, range, customer, payload) \
+                 SELECT generation, now(), tenant, lane, range, customer, payload FROM {schema}.model"
+            );
+            self.run(sql).await;
+        }
+    }
+
+    async fn close(mut self) {
+        self.store.disconnect().await.expect("a store disconnects");
+        let sql = format!("DROP SCHEMA {} CASCADE", self.schema);
+        self.run(sql).await;
+    }
+}
+
+/// Counts what it is given.
+#[derive(Clone)]
+struct Counter(Arc<AtomicU64>, watch::Sender<u64>);
+
+impl Counter {
+    fn new() -> Self {
+        Self(Arc::default(), watch::Sender::new(0))
+    }
+
+    async fn reach(&self, count: u64) {
+        let mut seen = self.1.subscribe();
+        let reached = seen.wait_for(|seen| *seen >= count).await;
+        assert!(reached.is_ok(), "the counter lives");
+    }
+}
+
+#[async_trait]
+impl LaneSink for Counter {
+    async fn deliver(&self, entries: &[OutboxEntry]) -> Vec<Delivered> {
+        for entry in entries {
+            std::hint::black_box(entry.to_event());
+        }
+        let before = self.0.fetch_add(entries.len() as u64, Ordering::Relaxed);
+        self.1.send_replace(before + entries.len() as u64);
+        entries.iter().map(|_| Delivered::Done).collect()
+    }
+}
+
+fn relay(place: &Place, counter: &Counter) -> Relay {
+    let config = RelayConfig {
+        max_entries: BATCH,
+        ..RelayConfig::new(Lane::Publish)
+    };
+    Relay::spawn(Arc::clone(&place.outbox), counter.clone(), config)
+}
+
+#[allow(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
+fn rate(count: u64, took: Duration) -> f64 {
+    count as f64 / took.as_secs_f64()
+}
+
+/// A bare drain: one connection, one statement per batch.
+async fn raw(place: &mut Place, count: u64) -> Duration {
+    let sql = format!(
+        "DELETE FROM {schema}.raw WHERE ctid = ANY (ARRAY(SELECT ctid FROM {schema}.raw LIMIT {BATCH})) \
+         RETURNING position, payload",
+        schema = place.schema
+    );
+    let begun = Instant::now();
+    let mut left = count;
+    while left > 0 {
+        let rows = place
+            .beside
+            .fetch_all(sqlx::query(AssertSqlSafe(sql.clone())))
+            .await;
+        let rows = rows.expect("rows are deleted");
+        assert!(!rows.is_empty(), "the raw side drains what was filled");
+        for row in &rows {
+            std::hint::black_box((row.get::<i64, _>(0), row.get::<&[u8], _>(1)));
+        }
+        left -= rows.len() as u64;
+    }
+    begun.elapsed()
+}
+
+async fn drain_rate(url: &str, settings: &Settings) {
+    let (rounds, thousands) = (settings.rounds(5), settings.scale(100, 4));
+    let mut place = Place::open(url).await;
+    place.prepare().await;
+    let sql = format!(
+        "CREATE TABLE {0}.raw (LIKE {0}.outbox INCLUDING ALL)",
+        place.schema
+    );
+    place.run(sql).await;
+    let (mut raws, mut ours, mut runs) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        let count = thousands * RECORDED;
+        place.fill("raw", thousands).await;
+        let raw = rate(count, raw(&mut place, count).await);
+        place.fill("outbox", thousands).await;
+        let counter = Counter::new();
+        let begun = Instant::now();
+        let relay = relay(&place, &counter);
+        relay
+            .drain(Duration::from_secs(600))
+            .await
+            .expect("the relay drains");
+        let own = rate(count, begun.elapsed());
+        assert_eq!(counter.0.load(Ordering::Relaxed), count, "each is delivered once");
+        raws.push(raw);
+        ours.push(own);
+        runs.push(own / raw);
+    }
+    Figure {
+        id: "outbox.rate".to_owned(),
+        value: median(&runs),
+        unit: "×",
+        goal: Goal::Reach("≥ 0.5 × and ≥ 25k events/s"),
+        raw: Some(median(&raws)),
+        ours: Some(median(&ours)),
+        runs,
+        note: "events/s of one relay, settled durably, against DELETE … RETURNING in batches of 512"
+            .to_owned(),
+    }
+    .print();
+    place.close().await;
+}
+
+async fn latency(url: &str, settings: &Settings) {
+    let place = Place::open(url).await;
+    let mut events = Workload::new(Draw::Uniform, 2);
+    let counter = Counter::new();
+    let relay = relay(&place, &counter);
+    let mut took = Vec::new();
+    for n in 0..settings.scale(1_000, 20) {
+        let event = events.next().expect("the workload has no end");
+        place.store.record_event(event).await.expect("it is recorded");
+        let committed = Instant::now();
+        counter.reach(n + 1).await;
+        took.push(committed.elapsed().as_secs_f64() * 1_000.0);
+        // Long enough that the relay waits again.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    relay.stop(Duration::from_secs(10)).await.expect("it stops");
+    Figure {
+        id: "outbox.p50_ms".to_owned(),
+        value: median(&took),
+        unit: "ms",
+        goal: Goal::Reach("≤ 3"),
+        raw: None,
+        ours: Some(median(&took)),
+        runs: vec![median(&took)],
+        note: "from Ok to the subscriber, one event at a time, relay in the same process".to_owned(),
+    }
+    .print();
+    place.close().await;
+}
+
+async fn long_transaction(url: &str, settings: &Settings) {
+    let chunk = 20;
+    let chunks = settings.scale(100, 4);
+    let mut place = Place::open(url).await;
+    place.prepare().await;
+    let mut host = PgConnection::connect(url).await.expect("the server is there");
+    // A server may end transactions that rest.
+    host.execute("SET idle_in_transaction_session_timeout = 0")
+        .await
+        .expect("it is a setting");
+    // A horizon and a number that stay for the whole run.
+    let mut long = host.begin().await.expect("a transaction begins");
+    long.execute("SELECT pg_current_xact_id()")
+        .await
+        .expect("it has a number");
+    let counter = Counter::new();
+    let relay = relay(&place, &counter);
+    let mut rates = Vec::new();
+    for n in 1..=chunks {
+        // Filled in one transaction, so that the clock shows the relay alone.
+        let schema = place.schema.clone();
+        let sql = format!(
+            "INSERT INTO {schema}.outbox (generation, enqueued_at, tenant, lane, range, customer, payload) \
+             SELECT generation, now(), tenant, lane, range, customer, payload \
+             FROM {schema}.model, generate_series(1, {chunk})"
+        );
+        place.run(sql).await;
+        let before = counter.0.load(Ordering::Relaxed);
+        let begun = Instant::now();
+        counter.reach(n * chunk * RECORDED).await;
+        rates.push(rate(n * chunk * RECORDED - before, begun.elapsed()));
+    }
+    relay.stop(Duration::from_secs(10)).await.expect("it stops");
+    long.rollback().await.expect("it is rolled back");
+    let part = (rates.len() / 5).max(1);
+    let (first, last) = (median(&rates[..part]), median(&rates[rates.len() - part..]));
+    Figure {
+        id: "outbox.long_tx".to_owned(),
+        value: last / first,
+        unit: "×",
+        goal: Goal::Reach("≥ 0.5"),
+        raw: Some(first),
+        ours: Some(last),
+        runs: vec![last / first],
+        note: format!(
+            "events/s over the last fifth of {} entries against the first, a transaction open all the time",
+            chunks * chunk * RECORDED
+        ),
+    }
+    .print();
+    place.close().await;
+}
+
+fn main() {
+    let settings = Settings::from_env();
+    let url = std::env::var("KAIREON_TEST_PG_URL").expect("KAIREON_TEST_PG_URL names the server");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        if settings.wants("outbox.rate") {
+            drain_rate(&url, &settings).await;
+        }
+        if settings.wants("outbox.p50_ms") {
+            latency(&url, &settings).await;
+        }
+        if settings.wants("outbox.long_tx") {
+            long_transaction(&url, &settings).await;
+        }
+    });
+}
