@@ -66,7 +66,8 @@ impl Place {
 
     /// Records some entries and keeps them aside, to be copied.
     async fn prepare(&mut self) {
-        let events: Vec<_> = Workload::new(Draw::Uniform, 1).take(RECORDED as usize).collect();
+        let recorded = usize::try_from(RECORDED).expect("a small number");
+        let events: Vec<_> = Workload::new(Draw::Uniform, 1).take(recorded).collect();
         let recorded = self.store.record_events(RecordBatch::live(events)).await;
         assert!(recorded.expect("the batch is recorded").is_complete());
         let schema = &self.schema;
