@@ -5,6 +5,8 @@
 //! run keeps its figures in `docs/benchmarks.jsonl`, each with the machine, commit and day it was taken on; one
 //! with `--only` replaces those it took. The page is made from that file and from nothing else.
 //!
+//! The servers of a backend's figures are started for the run, and stopped after it.
+//!
 //! A figure that needs a backend has that backend's feature in the benches package under the first part of its
 //! id (`kafka` for `kafka.publish`): `--only` compiles what was asked for, everything else is left out.
 
@@ -19,12 +21,16 @@ use serde_json::Value;
 use crate::args::Args;
 use crate::failure::{Context, Result};
 use crate::provenance::Provenance;
+use crate::services::Session;
 use crate::workspace::{Package, Workspace};
 use crate::{jsonl, process};
 use figure::Figure;
 
 /// The package that holds the benches.
 const BENCHES: &str = "kaireon-benches";
+
+/// Features whose benches need no server; all others are measured against the real ones, which are started for it.
+const LOCAL: [&str; 4] = ["cache", "embedded", "events", "memory"];
 
 /// `cargo xtask bench [--only ID…] [--json FILE] [--smoke]`.
 pub(crate) fn command(workspace: &Workspace, mut args: Args) -> Result<()> {
@@ -76,6 +82,15 @@ fn run(workspace: &Workspace, only: &[String], smoke: bool) -> Result<Vec<Figure
     if !only.is_empty() {
         cargo.env("KAIREON_BENCH_ONLY", only.join(","));
     }
+    let mut session = None;
+    if features.iter().any(|feature| !LOCAL.contains(&feature.as_str())) {
+        let started = Session::start(workspace)?;
+        if !started.not_started().is_empty() {
+            return Err(format!("not started: {:?}", started.not_started()).into());
+        }
+        cargo.envs(started.environment());
+        session = Some(started);
+    }
     let mut figures = Vec::new();
     let mut unreadable = Vec::new();
     let status = process::follow(&mut cargo, |line| match Figure::from_line(line) {
@@ -83,6 +98,9 @@ fn run(workspace: &Workspace, only: &[String], smoke: bool) -> Result<Vec<Figure
         Some(Err(failure)) => unreadable.push(failure.to_string()),
         None => {}
     })?;
+    if let Some(mut session) = session {
+        session.stop()?;
+    }
     if !unreadable.is_empty() {
         return Err(unreadable.join("; ").into());
     }
