@@ -57,6 +57,8 @@ impl Fixture {
         };
         let options = PgStoreOptions::default()
             .with_schema(schema)
+            // What one writer cannot get wrong, two may.
+            .with_writers(2)
             .with_clock(Arc::new(self.clock.clone()))
             .with_master_key(MasterKey::new(KEY));
         PgStoreConfig { connect, options }
