@@ -123,7 +123,7 @@ impl Folds {
 
     fn put(&self, sequence: u64, is_logged: bool, forgotten: &[Slice], folds: Vec<Fold>) -> Result<()> {
         let mut outcome = Ok(());
-        let mut bytes = 0;
+        let mut was_empty = false;
         if is_logged {
             self.logged.lock().push_back(sequence);
         }
@@ -144,20 +144,21 @@ impl Folds {
                     Entry::Occupied(known) => known.into_mut(),
                     Entry::Vacant(fresh) => {
                         let part = Part::new(sequence, fold.generation, &fold.key);
-                        bytes += part.bytes;
+                        was_empty |= self.bytes.fetch_add(part.bytes, Ordering::AcqRel) == 0;
                         fresh.insert(part)
                     }
                 };
+                // A part shrinks where its contributions are folded among themselves.
                 let before = part.bytes;
                 if let Err(error) = part.push(sequence, fold) {
                     outcome = Err(error);
                 }
-                bytes = (bytes + part.bytes).saturating_sub(before);
+                self.bytes.fetch_add(part.bytes, Ordering::AcqRel);
+                self.bytes.fetch_sub(before, Ordering::AcqRel);
             }
             self.upto.store(sequence, Ordering::Release);
         }
-        let before = self.bytes.fetch_add(bytes, Ordering::AcqRel);
-        if before == 0 && bytes > 0 {
+        if was_empty {
             self.notify();
         }
         outcome

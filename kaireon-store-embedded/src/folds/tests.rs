@@ -125,6 +125,20 @@ fn memory_is_counted_down_to_nothing() {
 }
 
 #[test]
+fn what_shrinks_when_it_is_folded_among_itself_is_counted_as_it_is() {
+    let folds = Folds::new();
+    for number in 0..2_000 {
+        // All on one day, so that nothing closes.
+        folds.push(number + 1, &[], vec![fold(0, 0)]).unwrap();
+    }
+    let waiting = folds.bytes.load(Ordering::Acquire);
+    assert!(waiting < 16 << 10, "{waiting}");
+    folds.seal().unwrap();
+    folds.forget_sealed([Slice::from(b"t\0c")].iter());
+    assert_eq!(folds.bytes.load(Ordering::Acquire), 0);
+}
+
+#[test]
 fn one_customer_of_many_events_needs_little_memory() {
     let folds = Folds::new();
     for number in 0..20_000 {
