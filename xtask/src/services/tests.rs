@@ -323,14 +323,25 @@ fn what_a_run_left_on_a_server_and_which_processes_are_named_and_what_was_there_
         .envs(session.environment())
         .spawn()
         .unwrap();
+    wait_for_environment_of(child.id());
     let found = leaks.after(&session, Duration::ZERO);
     child.kill().unwrap();
     child.wait().unwrap();
-    assert_eq!(found[0], "fake: schema of the run");
+    let mut expected = vec!["fake: schema of the run".to_owned()];
     if Path::new("/proc/self/environ").exists() {
-        assert_eq!(found[1], format!("process {}: sleep 300", child.id()));
+        expected.push(format!("process {}: sleep 300", child.id()));
     }
+    assert_eq!(found, expected);
     session.stop().unwrap();
+}
+
+/// `spawn` returns once the child has dropped its parent's memory, which is a moment before the kernel has
+/// noted where the new program's environment stands: until then `/proc` shows an empty one.
+fn wait_for_environment_of(process: u32) {
+    let path = format!("/proc/{process}/environ");
+    while std::fs::read(&path).is_ok_and(|environment| environment.is_empty()) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 #[test]
