@@ -108,15 +108,19 @@ impl Partitions {
         if missing.is_empty() {
             return Ok(());
         }
-        // One at a time over all processes: two who make the same table at once would fail on its name. Making one
-        // does not wait for writers of the others, nor they for it.
+        // One at a time over all processes: two who make the same table at once would fail on its name. A table is made
+        // apart and attached, because `CREATE TABLE … PARTITION OF` wants the history to itself: it would wait for a
+        // transaction that a host keeps open, and all who write behind it.
         let mut make_all = format!("SELECT pg_advisory_xact_lock({});", self.lock);
         for month in &missing {
+            let partition = month.partition();
             let make = format!(
-                "CREATE TABLE IF NOT EXISTS {{s}}.{} PARTITION OF {{s}}.history \
-                 FOR VALUES FROM ('{} 00:00:00+00') TO ('{} 00:00:00+00') \
-                 WITH (autovacuum_vacuum_insert_scale_factor = 0.1);",
-                month.partition(),
+                "DO $$ BEGIN IF to_regclass('{{s}}.{partition}') IS NULL THEN \
+                 CREATE TABLE {{s}}.{partition} (LIKE {{s}}.history INCLUDING ALL) \
+                 WITH (autovacuum_vacuum_insert_scale_factor = 0.1); \
+                 ALTER TABLE {{s}}.history ATTACH PARTITION {{s}}.{partition} \
+                 FOR VALUES FROM ('{} 00:00:00+00') TO ('{} 00:00:00+00'); \
+                 END IF; END $$;",
                 month.first_day(),
                 month.next().first_day(),
             );

@@ -141,6 +141,34 @@ async fn a_customer_whom_a_host_holds_keeps_nobody_else_waiting() {
     fixture.close().await;
 }
 
+/// `CREATE TABLE … PARTITION OF` waits for all who use the table, and all who come later wait behind it.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "postgres: set KAIREON_TEST_PG_URL"]
+async fn a_month_that_is_missing_is_made_while_a_host_keeps_its_transaction_open() {
+    let fixture = Fixture::new();
+    let store = fixture.store().await;
+    let mut host = connection().await;
+    let mut transaction = host.begin().await.unwrap();
+    in_host(&store, &mut transaction, &event("anna", "host"))
+        .await
+        .unwrap();
+    let late = Interaction::builder("t", "bert")
+        .offer("o")
+        .creative("k")
+        .channel("web");
+    let late = late.timestamp("2004-02-29T12:00:00Z".parse().unwrap());
+    let late = late.idempotency_key("late").build().unwrap();
+    assert!(store.record_event(late).await.unwrap().is_new());
+    assert!(store.record_event(event("bert", "now")).await.unwrap().is_new());
+    assert_eq!(counted(&store, "anna").await, 0, "the host's is still open");
+    transaction.commit().await.unwrap();
+    assert_eq!(
+        (counted(&store, "anna").await, counted(&store, "bert").await),
+        (1, 2)
+    );
+    fixture.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "postgres: set KAIREON_TEST_PG_URL"]
 async fn a_customer_who_is_held_too_long_is_a_timeout_and_not_applied() {
