@@ -8,6 +8,8 @@ mod fixture;
 mod hosts;
 #[path = "suite/server.rs"]
 mod server;
+#[path = "suite/servers.rs"]
+mod servers;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +18,7 @@ use kaireon_core::InteractionStore;
 use kaireon_core::wrap::{ConcurrencyLimit, Retry, RetryPolicy, Timeout, Trace};
 use kaireon_testkit::Wrapped;
 
-use crate::fixture::Fixture;
+use crate::fixture::{Fixture, PGBOUNCER, PGBOUNCER_NEW, POSTGRES_18};
 
 fn every_wrapper(store: Arc<dyn InteractionStore>) -> Arc<dyn InteractionStore> {
     let boxed = Box::new(store) as Box<dyn InteractionStore>;
@@ -27,6 +29,27 @@ fn every_wrapper(store: Arc<dyn InteractionStore>) -> Arc<dyn InteractionStore> 
 mod postgres {
     kaireon_testkit::store_suite!(crate::Fixture::new(), needs = "postgres: set KAIREON_TEST_PG_URL");
     kaireon_testkit::store_model!(crate::Fixture::new(), needs = "postgres: set KAIREON_TEST_PG_URL");
+}
+
+mod postgres_18 {
+    kaireon_testkit::store_suite!(
+        crate::Fixture::on(crate::POSTGRES_18),
+        needs = "postgres-18: set KAIREON_TEST_PG18_URL"
+    );
+}
+
+mod behind_pgbouncer {
+    kaireon_testkit::store_suite!(
+        crate::Fixture::on(crate::PGBOUNCER),
+        needs = "pgbouncer: set KAIREON_TEST_PGBOUNCER_URL"
+    );
+}
+
+mod behind_pgbouncer_new {
+    kaireon_testkit::store_suite!(
+        crate::Fixture::on(crate::PGBOUNCER_NEW),
+        needs = "pgbouncer-new: set KAIREON_TEST_PGBOUNCER_NEW_URL"
+    );
 }
 
 mod through_every_wrapper {

@@ -1,4 +1,4 @@
-//! A schema of its own per case.
+//! A schema of its own per case, on the server that the case is asked of.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,6 +14,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio::sync::Mutex;
 
 pub(crate) struct Fixture {
+    server: Server,
     schema: String,
     clock: ManualClock,
     places: AtomicU32,
@@ -22,9 +23,50 @@ pub(crate) struct Fixture {
 
 const KEY: [u8; 32] = [42; 32];
 
-/// The server of the run.
+/// A server of the run, or a pooler before one, by the variable that says where it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Server {
+    variable: &'static str,
+    /// The same server without the pooler: what a test looks at and drops is no business of a pooler's.
+    direct: &'static str,
+}
+
+impl Server {
+    const fn direct(variable: &'static str) -> Self {
+        Self {
+            variable,
+            direct: variable,
+        }
+    }
+
+    const fn behind(pooler: &'static str) -> Self {
+        Self {
+            variable: pooler,
+            direct: POSTGRES.variable,
+        }
+    }
+
+    pub(crate) fn url(self) -> String {
+        read(self.variable)
+    }
+}
+
+/// The oldest that is supported, or newer.
+pub(crate) const POSTGRES: Server = Server::direct("KAIREON_TEST_PG_URL");
+/// The latest.
+pub(crate) const POSTGRES_18: Server = Server::direct("KAIREON_TEST_PG18_URL");
+/// In transaction mode, and older than 1.21: it does not know prepared statements.
+pub(crate) const PGBOUNCER: Server = Server::behind("KAIREON_TEST_PGBOUNCER_URL");
+/// In transaction mode; it keeps prepared statements.
+pub(crate) const PGBOUNCER_NEW: Server = Server::behind("KAIREON_TEST_PGBOUNCER_NEW_URL");
+
+fn read(variable: &str) -> String {
+    std::env::var(variable).unwrap_or_else(|_| panic!("{variable} is set in service mode"))
+}
+
+/// The server of most tests.
 pub(crate) fn url() -> String {
-    std::env::var("KAIREON_TEST_PG_URL").expect("KAIREON_TEST_PG_URL is set in service mode")
+    POSTGRES.url()
 }
 
 /// A connection beside the store's.
@@ -34,9 +76,14 @@ pub(crate) async fn connection() -> PgConnection {
 
 impl Fixture {
     pub(crate) fn new() -> Self {
+        Self::on(POSTGRES)
+    }
+
+    pub(crate) fn on(server: Server) -> Self {
         // Random, so that runs beside each other have places of their own.
         let id = InteractionId::fresh().to_string().replace('-', "");
         Self {
+            server,
             schema: format!("kaireon_test_{}", &id[12..]),
             clock: ManualClock::at(SystemClock.now()),
             places: AtomicU32::new(0),
@@ -52,7 +99,7 @@ impl Fixture {
     /// How the store in a schema is reached.
     pub(crate) fn config(&self, schema: &str) -> PgStoreConfig {
         let connect = PgConnectConfig {
-            url: url(),
+            url: self.server.url(),
             ..PgConnectConfig::default()
         };
         let options = PgStoreOptions::default()
@@ -88,7 +135,7 @@ impl StoreFixture for Fixture {
         for handle in &*self.handles.lock().await {
             handle.disconnect().await.unwrap();
         }
-        let mut connection = connection().await;
+        let mut connection = PgConnection::connect(&read(self.server.direct)).await.unwrap();
         let schemas =
             (1..=self.places.load(Ordering::Relaxed)).map(|place| format!("{}_{place}", self.schema));
         for schema in schemas.chain([self.schema.clone()]) {
