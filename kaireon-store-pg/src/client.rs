@@ -1,13 +1,13 @@
 //! The connections: the only file that knows how they are got and given back.
 
-use kaireon_connect::postgres::{PgClient, Phase, StatementMode};
+use kaireon_connect::postgres::{PgClient, PgReader, Phase, StatementMode};
 use kaireon_core::Result;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, Executor, PgConnection, PgTransaction, Postgres};
+use sqlx::{AssertSqlSafe, Execute, Executor, PgConnection, PgTransaction, Postgres, SqlStr};
 
-use crate::error::of_sql;
+use crate::error::{Remedy, of_sql, remedy};
 
 /// Whose the pool is, which decides whether a disconnect closes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,14 +61,45 @@ impl Client {
         self.pg.commit(unit).await
     }
 
+    /// The row that a statement reads, which does no harm when it runs twice.
     pub(crate) async fn fetch_optional(&self, query: Bound) -> Result<Option<PgRow>> {
-        let mut reader = self.pg.reader().await?;
-        query.fetch_optional(&mut *reader).await.map_err(of_sql)
+        let mut read = Read::of(query)?;
+        loop {
+            let mut reader = self.pg.reader().await?;
+            let found = self.pg.answered(read.query().fetch_optional(&mut *reader)).await;
+            match found {
+                Ok(found) => return Ok(found),
+                Err(error) => self.broke(&mut read, reader, error)?,
+            }
+        }
     }
 
+    /// The rows that a statement reads, which does no harm when it runs twice.
     pub(crate) async fn fetch_all(&self, query: Bound) -> Result<Vec<PgRow>> {
-        let mut reader = self.pg.reader().await?;
-        query.fetch_all(&mut *reader).await.map_err(of_sql)
+        let mut read = Read::of(query)?;
+        loop {
+            let mut reader = self.pg.reader().await?;
+            let rows = self.pg.answered(read.query().fetch_all(&mut *reader)).await;
+            match rows {
+                Ok(rows) => return Ok(rows),
+                Err(error) => self.broke(&mut read, reader, error)?,
+            }
+        }
+    }
+
+    /// Passes over a connection that rested through a restart of the server, or whose plan no longer fits: there may
+    /// be as many of those as the pool has connections. One that did not answer in time is not tried again.
+    fn broke(&self, read: &mut Read, reader: PgReader, error: sqlx::Error) -> Result<()> {
+        let silent = matches!(&error, sqlx::Error::Io(io) if io.kind() == std::io::ErrorKind::TimedOut);
+        let rested = remedy(&error) == Remedy::Reconnect;
+        if silent || rested {
+            reader.discard();
+        }
+        read.tries += 1;
+        if !silent && rested && read.tries <= self.pg.pool().options().get_max_connections() {
+            return Ok(());
+        }
+        Err(of_sql(error))
     }
 
     /// Runs one statement in a transaction of its own; returns how many rows it changed.
@@ -79,14 +110,40 @@ impl Client {
         Ok(done.rows_affected())
     }
 
+    /// A connection that rested through a restart of the server says nothing of the server, so it is passed over.
     pub(crate) async fn ping(&self) -> Result<()> {
-        self.pg.ping().await
+        self.fetch_optional(self.pg.query("SELECT 1")).await.map(drop)
     }
 
     pub(crate) async fn close(&self) {
         if self.owner == Owner::Store {
             self.pg.close().await;
         }
+    }
+}
+
+/// A statement that may be sent again.
+struct Read {
+    text: SqlStr,
+    arguments: PgArguments,
+    persistent: bool,
+    tries: u32,
+}
+
+impl Read {
+    fn of(mut query: Bound) -> Result<Self> {
+        let arguments = query.take_arguments();
+        let arguments = arguments.map_err(|error| of_sql(sqlx::Error::Encode(error)))?;
+        Ok(Self {
+            arguments: arguments.unwrap_or_default(),
+            persistent: Execute::persistent(&query),
+            text: query.sql(),
+            tries: 0,
+        })
+    }
+
+    fn query(&self) -> Bound {
+        sqlx::query_with(self.text.clone(), self.arguments.clone()).persistent(self.persistent)
     }
 }
 

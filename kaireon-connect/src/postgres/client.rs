@@ -32,6 +32,8 @@ pub struct PgClient {
     /// The text that begins a unit of work.
     begin: Arc<str>,
     acquire_timeout: Duration,
+    /// What an answer may take before the connection counts as broken.
+    answer_timeout: Option<Duration>,
 }
 
 impl PgClient {
@@ -65,6 +67,7 @@ impl PgClient {
             session,
             begin: settings.begin(session),
             acquire_timeout: config.acquire_timeout,
+            answer_timeout: answer_timeout(config.statement_timeout, config.acquire_timeout),
             server: Arc::new(server),
         })
     }
@@ -88,6 +91,7 @@ impl PgClient {
             pool,
             session,
             acquire_timeout,
+            answer_timeout: answer_timeout(config.statement_timeout, acquire_timeout),
             server: Arc::new(server),
         })
     }
@@ -171,6 +175,30 @@ impl PgClient {
     /// Committed or rolled back; nobody knows.
     pub async fn commit(&self, unit: PgTransaction<'_>) -> Result<()> {
         unit.commit().await.map_err(self.fault(Phase::Commit))
+    }
+
+    /// Waits for the server's answer no longer than the server itself may work on it and the way there may take:
+    /// `statement_timeout` and `acquire_timeout` together, without end where there is no `statement_timeout`.
+    ///
+    /// A connection whose other side went away without a word (a cut cable, a dropped NAT entry) answers never, and
+    /// neither the driver nor the server's own `statement_timeout` ends that wait.
+    ///
+    /// # Errors
+    /// Those of the call, and `io::ErrorKind::TimedOut` where no answer came: close the connection then instead of
+    /// giving it back, because the answer may still come.
+    ///
+    /// # Dropped futures
+    /// As for the call.
+    pub async fn answered<T>(
+        &self,
+        call: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, sqlx::Error> {
+        match self.answer_timeout {
+            None => call.await,
+            Some(limit) => tokio::time::timeout(limit, call)
+                .await
+                .unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))),
+        }
     }
 
     /// A connection for reads: inside a transaction where sessions are shared. Dropping it gives it back.
@@ -276,6 +304,20 @@ impl DerefMut for PgReader {
             Reader::Unit(unit) => unit,
         }
     }
+}
+
+impl PgReader {
+    /// Closes the connection instead of giving it back, where it is one of the pool's own; a transaction is rolled
+    /// back. For one that did not answer, or keeps a statement that no longer fits.
+    pub fn discard(self) {
+        if let Reader::Connection(mut connection) = self.0 {
+            connection.close_on_drop();
+        }
+    }
+}
+
+fn answer_timeout(statement: Option<Duration>, way: Duration) -> Option<Duration> {
+    statement.map(|statement| statement.saturating_add(way))
 }
 
 fn connecting(error: Error) -> Error {

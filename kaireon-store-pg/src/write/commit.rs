@@ -40,6 +40,8 @@ enum Point {
     Begin(sqlx::Error),
     /// Before its commit: nothing was applied.
     Before(Failure),
+    /// No answer came before its commit: nothing was applied, and the connection is of no more use.
+    Silence(sqlx::Error),
     /// While it committed: it may have been.
     Commit(sqlx::Error),
     /// There was no connection.
@@ -81,10 +83,15 @@ impl Committer {
             let (remedy, error) = match point {
                 Point::Connect(error) => (Remedy::None, not_applied(error)),
                 Point::Commit(error) => {
-                    self.drop_connection().await;
+                    self.drop_connection();
                     (Remedy::None, of_commit(error))
                 }
                 Point::Begin(error) => (remedy(&error), not_applied(of_sql(error))),
+                Point::Silence(error) => {
+                    self.drop_connection();
+                    // It may have been too much at once; where the server is gone, the next connection says so.
+                    (Remedy::Divide, not_applied(of_sql(error)))
+                }
                 Point::Before(Failure::Own(error)) => (Remedy::Divide, not_applied(error)),
                 Point::Before(Failure::Race) => (Remedy::Again, not_applied(lost_race())),
                 Point::Before(Failure::Sql(error)) => (remedy(&error), not_applied(of_sql(error))),
@@ -98,7 +105,7 @@ impl Committer {
                     tokio::time::sleep(Duration::from_millis(pause)).await;
                 }
                 Remedy::Reconnect => {
-                    self.drop_connection().await;
+                    self.drop_connection();
                     connections += 1;
                     if connections >= CONNECTIONS {
                         return Err(Stopped { remedy, error });
@@ -109,10 +116,9 @@ impl Committer {
         }
     }
 
-    async fn drop_connection(&mut self) {
+    fn drop_connection(&mut self) {
         if let Some(connection) = self.connection.take() {
-            // Its state is not known; the pool makes another.
-            let _ = connection.close().await;
+            close(&self.shared, connection);
         }
     }
 
@@ -135,12 +141,21 @@ impl Committer {
         let outcome = within(&mut connection, &shared, ops, held).await;
         if let Err(Point::Begin(_)) = outcome {
             // The server may have an open transaction that the driver does not know of.
-            let _ = connection.close().await;
+            close(&shared, connection);
         } else {
             self.connection = Some(connection);
         }
         outcome
     }
+}
+
+/// Closes a connection whose state is not known; the pool makes another. Nobody waits for it: a farewell to somebody
+/// who is gone may take long.
+fn close(shared: &Arc<Shared>, connection: PoolConnection<Postgres>) {
+    let shared = Arc::clone(shared);
+    tokio::spawn(async move {
+        let _ = shared.client.pg().answered(connection.close()).await;
+    });
 }
 
 /// One transaction on a connection; what is not committed is rolled back with the next use of it.
@@ -150,10 +165,12 @@ async fn within(
     ops: &[SharedOp],
     held: Held,
 ) -> Result<Done, Point> {
-    let begun = connection.begin_with(AssertSqlSafe(entry(shared, ops))).await;
-    let mut unit = begun.map_err(Point::Begin)?;
-    let done = run(&mut unit, shared, ops, held).await.map_err(Point::Before)?;
-    unit.commit().await.map_err(Point::Commit)?;
+    let client = shared.client.pg();
+    let begun = client.answered(connection.begin_with(AssertSqlSafe(entry(shared, ops))));
+    let mut unit = begun.await.map_err(Point::Begin)?;
+    let done = client.answered(async { Ok(run(&mut unit, shared, ops, held).await) });
+    let done = done.await.map_err(Point::Silence)?.map_err(Point::Before)?;
+    client.answered(unit.commit()).await.map_err(Point::Commit)?;
     Ok(done)
 }
 

@@ -130,6 +130,17 @@ pub fn statement(text: &str) -> impl Fn(&[u8]) -> bool + Send + Sync + 'static {
     }
 }
 
+/// To the server: a query by the simple protocol that is `text` and nothing else, in whatever case: a `COMMIT`, where
+/// [`statement`] would also find `READ COMMITTED`.
+pub fn query(text: &str) -> impl Fn(&[u8]) -> bool + Send + Sync + 'static {
+    let text = text.as_bytes().to_vec();
+    move |message| {
+        let sql = message.strip_prefix(b"Q").and_then(|rest| rest.get(4..));
+        let sql = sql.and_then(|sql| sql.split(|&byte| byte == 0).next());
+        sql.is_some_and(|sql| sql.trim_ascii().eq_ignore_ascii_case(&text))
+    }
+}
+
 /// To the client: a command that is complete, by the beginning of its tag: `COMMIT`, `INSERT`, `INSERT 0 3`.
 pub fn command_complete(tag: &str) -> impl Fn(&[u8]) -> bool + Send + Sync + 'static {
     let tag = tag.as_bytes().to_vec();

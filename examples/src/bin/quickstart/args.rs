@@ -7,7 +7,8 @@ use std::path::PathBuf;
 pub(crate) const USAGE: &str = "\
 usage: quickstart [--data-dir DIR] [--json FILE]
 
-  --data-dir DIR  where the embedded store lies; data/quickstart under the current directory by default
+  --data-dir DIR  where the embedded store lies: by default what KAIREON_DATA_DIR says, or data/quickstart
+                  under the current directory
   --json FILE     where to write the counts, for programs";
 
 /// Where the store lies when nothing is said, so that a second run finds what the first one wrote.
@@ -31,8 +32,12 @@ pub(crate) struct Args {
     pub(crate) json: Option<PathBuf>,
 }
 
-/// Reads the words behind the program's name. The error is a line for the user.
-pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Request, String> {
+/// Reads the words behind the program's name. `environment` is the value of `KAIREON_DATA_DIR`, which a word overrules.
+/// The error is a line for the user.
+pub(crate) fn parse(
+    words: impl IntoIterator<Item = OsString>,
+    environment: Option<OsString>,
+) -> Result<Request, String> {
     let (mut data_dir, mut json) = (None, None);
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
@@ -48,8 +53,11 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Request
             return Err(format!("{} is given twice", word.display()));
         }
     }
+    let environment = environment.filter(|value| !value.is_empty()).map(PathBuf::from);
     Ok(Request::Run(Args {
-        data_dir: data_dir.unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR)),
+        data_dir: data_dir
+            .or(environment)
+            .unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR)),
         json,
     }))
 }
@@ -59,7 +67,21 @@ mod tests {
     use super::*;
 
     fn parsed(words: &[&str]) -> Result<Request, String> {
-        parse(words.iter().map(OsString::from))
+        parse(words.iter().map(OsString::from), None)
+    }
+
+    #[test]
+    fn the_environment_says_where_the_store_lies_unless_a_word_does() {
+        let place = |words: &[&str], environment: &str| {
+            let words = words.iter().map(OsString::from);
+            match parse(words, Some(environment.into())).unwrap() {
+                Request::Run(args) => args.data_dir,
+                Request::Help => panic!("a run was expected"),
+            }
+        };
+        assert_eq!(place(&[], "here"), PathBuf::from("here"));
+        assert_eq!(place(&["--data-dir", "there"], "here"), PathBuf::from("there"));
+        assert_eq!(place(&[], ""), PathBuf::from(DEFAULT_DATA_DIR));
     }
 
     #[test]

@@ -47,7 +47,8 @@ Open Bandit Dataset, small sample: a week of recommendations of a fashion shop (
   Customers are the 337 profiles of four hashed user features: the sample has no customer id.";
 
 fn main() -> ExitCode {
-    match args::parse(std::env::args_os().skip(1)) {
+    let environment = std::env::var_os(kaireon::KAIREON_DATA_DIR);
+    match args::parse(std::env::args_os().skip(1), environment) {
         Ok(Request::Help) => {
             println!("{}", args::USAGE);
             ExitCode::SUCCESS

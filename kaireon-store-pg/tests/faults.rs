@@ -1,0 +1,17 @@
+//! What becomes of records when connections, sessions and servers fail: each fault for real, on a real server.
+//!
+//! A fault is made by a proxy that knows the protocol's messages, or on a server of the test's own. What is asserted is
+//! looked up on the server, over connections that no fault touches.
+
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+#[path = "faults/commit.rs"]
+mod commit;
+#[path = "faults/kill.rs"]
+mod kill;
+#[path = "faults/network.rs"]
+mod network;
+#[path = "faults/place.rs"]
+mod place;
+#[path = "faults/session.rs"]
+mod session;
