@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::place::{LONG, Notes, Place, Tries, event, insist, server};
 
-/// Writers that record one event after the other until they are stopped, each for a customer of its own.
+/// Writers that record one event after the other until they are stopped, each for customers of its own.
 pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     acknowledged: Arc<AtomicU64>,
@@ -30,14 +30,12 @@ impl Load {
             tokio::spawn(async move {
                 let (mut events, mut tries) = (Vec::new(), Tries::default());
                 while !stop.load(Ordering::Relaxed) {
-                    let event = event(&format!("c{writer:02}"), &format!("{writer}-{}", events.len()));
+                    // The history of a customer is read in one page, so nobody has more than that holds.
+                    let customer = format!("c{writer:02}-{}", events.len() / 900);
+                    let event = event(&customer, &format!("{writer}-{}", events.len()));
                     tries.add(insist(&store, &event).await);
                     acknowledged.fetch_add(1, Ordering::Relaxed);
                     events.push(event);
-                    // The history of a customer is read in one page.
-                    if events.len() >= 900 {
-                        break;
-                    }
                 }
                 (events, tries)
             })
