@@ -1,0 +1,133 @@
+//! What is learnt of the two stores.
+
+use super::{BEFORE, Turn, UNDER_WAY, later};
+use crate::{
+    Backfill, Completeness, Evidence, InForce, Missing, Phase, ReadComparison, Replication, Side, StoreMark,
+    TenantSetting, Verification,
+};
+
+impl Turn<'_> {
+    pub(super) fn confirm_lanes(&mut self, source: StoreMark, target: StoreMark) -> Option<TenantSetting> {
+        let mut next = self.from(&[Phase::DualWrite])?;
+        let (epoch, at) = (next.epoch, self.change.at);
+        let in_force = InForce {
+            epoch,
+            at,
+            since: source,
+            source,
+            target,
+        };
+        let migration = next.migration.as_mut()?;
+        if let Some(known) = migration.in_force {
+            self.same_stores(known, in_force);
+            // The first proof stands: what was written after it is replicated.
+            migration.in_force = Some(InForce {
+                at: known.at,
+                since: known.since,
+                ..in_force
+            });
+        } else {
+            migration.in_force = Some(in_force);
+        }
+        Some(next)
+    }
+
+    fn same_stores(&mut self, known: InForce, seen: InForce) {
+        self.must(
+            seen.source.follows(known.source),
+            Missing::SameStore { side: Side::Source },
+        );
+        self.must(
+            seen.target.follows(known.target),
+            Missing::SameStore { side: Side::Target },
+        );
+    }
+
+    pub(super) fn begin_backfill(&mut self, export: StoreMark) -> Option<TenantSetting> {
+        let mut next = self.from(&BEFORE)?;
+        let (at, reads) = (self.change.at, next.authority.clone());
+        let migration = next.migration.as_mut()?;
+        match migration.in_force {
+            None => self.must(false, Missing::LanesInForce),
+            Some(in_force) => self.must(export.follows(in_force.since), Missing::LaterExport),
+        };
+        migration.evidence = Evidence {
+            backfill: Some(Backfill {
+                started_at: at,
+                export,
+                completed_at: None,
+                bad_lines: 0,
+            }),
+            replication: migration.evidence.replication,
+            ..Evidence::default()
+        };
+        migration.passed = None;
+        next.reads = reads;
+        next.phase = Phase::Backfilling;
+        Some(next)
+    }
+
+    pub(super) fn complete_backfill(&mut self, bad_lines: u64) -> Option<TenantSetting> {
+        let mut next = self.from(&[Phase::Backfilling])?;
+        let backfill = next.migration.as_mut()?.evidence.backfill.as_mut()?;
+        backfill.completed_at = Some(self.change.at);
+        backfill.bad_lines = bad_lines;
+        next.phase = Phase::Verifying;
+        Some(next)
+    }
+
+    pub(super) fn verified(&mut self, verification: Verification) -> Option<TenantSetting> {
+        let mut next = self.from(&[Phase::Verifying, Phase::Ready, Phase::CutOver])?;
+        let clean = verification.differences() == 0 && verification.not_compared == 0;
+        let migration = next.migration.as_mut()?;
+        migration.evidence.verification = Some(verification);
+        if next.phase == Phase::Ready && !clean {
+            migration.passed = None;
+            next.reads = next.authority.clone();
+            next.phase = Phase::Verifying;
+        }
+        Some(next)
+    }
+
+    pub(super) fn replicated(&mut self, replication: Replication) -> Option<TenantSetting> {
+        let mut next = self.from(&UNDER_WAY)?;
+        next.migration.as_mut()?.evidence.replication = Some(replication);
+        Some(next)
+    }
+
+    pub(super) fn reads_compared(&mut self, reads: ReadComparison) -> Option<TenantSetting> {
+        let mut next = self.from(&[Phase::Verifying, Phase::Ready])?;
+        next.migration.as_mut()?.evidence.reads = Some(reads);
+        Some(next)
+    }
+
+    pub(super) fn observe(&mut self, side: Side, mark: StoreMark) -> Option<TenantSetting> {
+        let mut next = self.from(&UNDER_WAY)?;
+        let migration = next.migration.as_mut()?;
+        let Some(in_force) = migration.in_force.as_mut() else {
+            self.must(false, Missing::LanesInForce);
+            return None;
+        };
+        let known = match side {
+            Side::Source => &mut in_force.source,
+            Side::Target => &mut in_force.target,
+        };
+        let same = mark.follows(*known);
+        *known = mark;
+        if same {
+            return Some(next);
+        }
+        if next.phase == Phase::CutOver {
+            migration.other_side = Completeness::Broken;
+            return Some(next);
+        }
+        // What the backfill and the lane brought to the target may be more or less than the source has now.
+        migration.in_force = None;
+        migration.evidence = Evidence::default();
+        migration.passed = None;
+        next.reads = next.authority.clone();
+        next.epoch = later(next.epoch, 1);
+        next.phase = Phase::DualWrite;
+        Some(next)
+    }
+}
