@@ -13,3 +13,5 @@ mod migrate;
 mod place;
 #[path = "suite/pooler.rs"]
 mod pooler;
+#[path = "suite/rest.rs"]
+mod rest;

@@ -1,6 +1,6 @@
 //! The connections: the only file that knows how they are got and given back.
 
-use kaireon_connect::postgres::{PgClient, PgReader, Phase, StatementMode};
+use kaireon_connect::postgres::{PgClient, PgReader, StatementMode};
 use kaireon_core::Result;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgRow};
@@ -44,8 +44,7 @@ impl Client {
 
     /// A connection of the pool, to be kept for some transactions.
     pub(crate) async fn acquire(&self) -> Result<PoolConnection<Postgres>> {
-        let acquired = self.pg.pool().acquire().await;
-        acquired.map_err(self.pg.fault(Phase::Connect))
+        self.pg.acquire().await
     }
 
     /// The text that begins a transaction.
@@ -63,15 +62,8 @@ impl Client {
 
     /// The row that a statement reads, which does no harm when it runs twice.
     pub(crate) async fn fetch_optional(&self, query: Bound) -> Result<Option<PgRow>> {
-        let mut read = Read::of(query)?;
-        loop {
-            let mut reader = self.pg.reader().await?;
-            let found = self.pg.answered(read.query().fetch_optional(&mut *reader)).await;
-            match found {
-                Ok(found) => return Ok(found),
-                Err(error) => self.broke(&mut read, reader, error)?,
-            }
-        }
+        // The driver's own leaves the end of the answer for whoever has the connection next.
+        Ok(self.fetch_all(query).await?.pop())
     }
 
     /// The rows that a statement reads, which does no harm when it runs twice.
@@ -81,7 +73,10 @@ impl Client {
             let mut reader = self.pg.reader().await?;
             let rows = self.pg.answered(read.query().fetch_all(&mut *reader)).await;
             match rows {
-                Ok(rows) => return Ok(rows),
+                Ok(rows) => {
+                    reader.rest();
+                    return Ok(rows);
+                }
                 Err(error) => self.broke(&mut read, reader, error)?,
             }
         }

@@ -16,6 +16,7 @@ use super::fault::{PgFault, Phase};
 use super::probe::{self, Found};
 use super::server::{self, ServerInfo};
 use super::session::{PgSession, Settings};
+use super::shelf::{Kept, Shelf};
 use super::url;
 
 /// A connection that rested for longer is asked whether it still lives before it is used: shorter rests are not worth
@@ -27,6 +28,8 @@ const TRUSTED_REST: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub struct PgClient {
     pool: PgPool,
+    /// What readers left for the next.
+    shelf: Arc<Shelf>,
     session: PgSession,
     server: Arc<ServerInfo>,
     /// The text that begins a unit of work.
@@ -63,6 +66,7 @@ impl PgClient {
         let settings = Settings::new(&config, server.synchronous_commit);
         let pool = open(&config, options, session, &settings);
         Ok(Self {
+            shelf: Shelf::new(pool.clone()),
             pool,
             session,
             begin: settings.begin(session),
@@ -88,6 +92,7 @@ impl PgClient {
         let settings = Settings::new(&config, server.synchronous_commit);
         Ok(Self {
             begin: settings.begin(PgSession::Shared(session.statements())),
+            shelf: Shelf::new(pool.clone()),
             pool,
             session,
             acquire_timeout,
@@ -150,6 +155,7 @@ impl PgClient {
         let until = Instant::now() + self.acquire_timeout;
         let mut left = self.pool.options().get_max_connections();
         loop {
+            self.shelf.make_room();
             let error = match self.pool.begin_with(AssertSqlSafe(Arc::clone(&self.begin))).await {
                 Ok(unit) => return Ok(unit),
                 Err(error) => error,
@@ -201,7 +207,25 @@ impl PgClient {
         }
     }
 
-    /// A connection for reads: inside a transaction where sessions are shared. Dropping it gives it back.
+    /// A connection to be kept for some transactions. It may have broken while it rested.
+    ///
+    /// # Errors
+    /// As for [`begin`](Self::begin).
+    ///
+    /// # Dropped futures
+    /// Nothing is left behind.
+    pub async fn acquire(&self) -> Result<PoolConnection<Postgres>> {
+        match self.shelf.take() {
+            Some(kept) => Ok(kept.connection),
+            None => match self.pool.acquire().await {
+                Ok(connection) => Ok(connection),
+                Err(error) => Err(self.no_connection(&error, PgFault::new(&error, Phase::Connect))),
+            },
+        }
+    }
+
+    /// A connection for reads: inside a transaction where sessions are shared. Dropping it gives it back to the pool,
+    /// which asks it for a sign of life; after a whole answer [`PgReader::rest`] spares that.
     ///
     /// # Errors
     /// As for [`begin`](Self::begin).
@@ -211,10 +235,13 @@ impl PgClient {
     pub async fn reader(&self) -> Result<PgReader> {
         match self.session {
             PgSession::Shared(_) => self.begin().await.map(|unit| PgReader(Reader::Unit(unit))),
-            PgSession::Own => match self.pool.acquire().await {
-                Ok(connection) => Ok(PgReader(Reader::Connection(connection))),
-                Err(error) => Err(self.no_connection(&error, PgFault::new(&error, Phase::Connect))),
-            },
+            PgSession::Own => {
+                let kept = match self.shelf.take() {
+                    Some(kept) => kept,
+                    None => Kept::new(self.acquire().await?),
+                };
+                Ok(PgReader(Reader::Connection(kept, Arc::clone(&self.shelf))))
+            }
         }
     }
 
@@ -235,6 +262,7 @@ impl PgClient {
         if !self.session.can_listen() {
             return Ok(None);
         }
+        self.shelf.make_room();
         let listener = PgListener::connect_with(&self.pool).await;
         listener.map(Some).map_err(self.fault(Phase::Connect))
     }
@@ -258,6 +286,7 @@ impl PgClient {
     /// # Dropped futures
     /// The pool stays closed.
     pub async fn close(&self) {
+        self.shelf.close();
         self.pool.close().await;
     }
 
@@ -282,7 +311,7 @@ pub struct PgReader(Reader);
 
 #[derive(Debug)]
 enum Reader {
-    Connection(PoolConnection<Postgres>),
+    Connection(Kept, Arc<Shelf>),
     Unit(PgTransaction<'static>),
 }
 
@@ -291,7 +320,7 @@ impl Deref for PgReader {
 
     fn deref(&self) -> &PgConnection {
         match &self.0 {
-            Reader::Connection(connection) => connection,
+            Reader::Connection(kept, _) => &kept.connection,
             Reader::Unit(unit) => unit,
         }
     }
@@ -300,18 +329,28 @@ impl Deref for PgReader {
 impl DerefMut for PgReader {
     fn deref_mut(&mut self) -> &mut PgConnection {
         match &mut self.0 {
-            Reader::Connection(connection) => connection,
+            Reader::Connection(kept, _) => &mut kept.connection,
             Reader::Unit(unit) => unit,
         }
     }
 }
 
 impl PgReader {
+    /// Leaves the connection to the next reader as it is, where it is one of the pool's own; a transaction is rolled
+    /// back. Only for one whose last answer was whole and no error.
+    ///
+    /// It is given back to the pool when nobody reads for a moment, and when the pool has no other left.
+    pub fn rest(self) {
+        if let Reader::Connection(kept, shelf) = self.0 {
+            shelf.put(kept);
+        }
+    }
+
     /// Closes the connection instead of giving it back, where it is one of the pool's own; a transaction is rolled
     /// back. For one that did not answer, or keeps a statement that no longer fits.
     pub fn discard(self) {
-        if let Reader::Connection(mut connection) = self.0 {
-            connection.close_on_drop();
+        if let Reader::Connection(mut kept, _) = self.0 {
+            kept.connection.close_on_drop();
         }
     }
 }

@@ -39,6 +39,7 @@ mod probe;
 mod schema;
 mod server;
 mod session;
+mod shelf;
 mod sqlstate;
 mod url;
 
