@@ -15,3 +15,5 @@ mod place;
 mod pooler;
 #[path = "suite/rest.rs"]
 mod rest;
+#[path = "suite/silence.rs"]
+mod silence;

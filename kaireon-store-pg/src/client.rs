@@ -1,11 +1,11 @@
 //! The connections: the only file that knows how they are got and given back.
 
-use kaireon_connect::postgres::{PgClient, PgReader, StatementMode};
+use kaireon_connect::postgres::{PgClient, PgReader, PgUnit, StatementMode};
 use kaireon_core::Result;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, Execute, Executor, PgConnection, PgTransaction, Postgres, SqlStr};
+use sqlx::{AssertSqlSafe, Execute, Executor, PgConnection, Postgres, SqlStr};
 
 use crate::error::{Remedy, of_sql, remedy};
 
@@ -52,11 +52,11 @@ impl Client {
         self.pg.begin_text()
     }
 
-    pub(crate) async fn begin(&self) -> Result<PgTransaction<'static>> {
+    pub(crate) async fn begin(&self) -> Result<PgUnit> {
         self.pg.begin().await
     }
 
-    pub(crate) async fn commit(&self, unit: PgTransaction<'_>) -> Result<()> {
+    pub(crate) async fn commit(&self, unit: PgUnit) -> Result<()> {
         self.pg.commit(unit).await
     }
 
@@ -100,7 +100,7 @@ impl Client {
     /// Runs one statement in a transaction of its own; returns how many rows it changed.
     pub(crate) async fn execute(&self, query: Bound) -> Result<u64> {
         let mut unit = self.begin().await?;
-        let done = query.execute(&mut *unit).await.map_err(of_sql)?;
+        let done = unit.execute(query).await.map_err(of_sql)?;
         self.commit(unit).await?;
         Ok(done.rows_affected())
     }
@@ -142,7 +142,7 @@ impl Read {
     }
 }
 
-/// Runs statements of ours without arguments.
+/// Runs statements of ours without arguments, in a transaction of the host's.
 pub(crate) async fn script(connection: &mut PgConnection, text: String) -> Result<(), sqlx::Error> {
     let script = sqlx::raw_sql(AssertSqlSafe(text));
     connection.execute(script).await.map(drop)

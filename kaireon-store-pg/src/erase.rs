@@ -1,15 +1,15 @@
 //! Erasure: the tombstone is committed with the customer's row held, then what hung on the row is deleted.
 
+use kaireon_connect::postgres::PgUnit;
 use kaireon_core::outbox::range_of;
 use kaireon_core::store::{Erasure, ErasureId, ErasureReceipt, Generation, SummaryQuery, Tombstone};
 use kaireon_core::time::Timestamp;
 use kaireon_core::{CustomerId, Effect, Error, ErrorKind, Result, TenantId};
+use sqlx::Row;
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, PgTransaction, Row};
 use uuid::Uuid;
 
-use crate::client::script;
-use crate::error::{Remedy, of_sql, remedy};
+use crate::error::{Remedy, half_done, of_sql, remedy};
 use crate::read::closed_summary;
 use crate::shared::{Shared, Tenant, uuid_of};
 use crate::write::{generation, packed_of};
@@ -24,7 +24,8 @@ pub(crate) async fn erase(shared: &Shared, request: Erasure) -> Result<ErasureRe
             return Ok(receipt);
         }
         begin(shared, &known, digest, (&tenant, &customer), &id).await?;
-        sweep(shared, Some((known.number, digest))).await?;
+        let swept = sweep(shared, Some((known.number, digest))).await;
+        swept.map_err(half_done)?;
     }
 }
 
@@ -46,7 +47,7 @@ async fn begin(
         .bind(tenant.number)
         .bind(digest)
         .bind(id.as_str());
-    if found.fetch_optional(&mut *unit).await.map_err(of_sql)?.is_some() {
+    if unit.fetch_optional(found).await.map_err(of_sql)?.is_some() {
         return Ok(());
     }
     let generation = held.generation.next();
@@ -59,7 +60,7 @@ async fn begin(
         .bind(id.as_str())
         .bind(i64::from(generation.0))
         .bind(shared.now());
-    enter.execute(&mut *unit).await.map_err(of_sql)?;
+    unit.execute(enter).await.map_err(of_sql)?;
     let range = range_of(of, customer.as_str());
     take_away(
         &mut unit,
@@ -110,10 +111,11 @@ pub(crate) async fn install_all(shared: &Shared, of: &TenantId, tombstones: Vec<
         return Ok(());
     }
     let tenant = shared.tenant(of).await?;
-    for stone in &tombstones {
-        install(shared, of, &tenant, stone).await?;
+    for (at, stone) in tombstones.iter().enumerate() {
+        let installed = install(shared, of, &tenant, stone).await;
+        installed.map_err(|error| if at == 0 { error } else { half_done(error) })?;
     }
-    sweep(shared, None).await
+    sweep(shared, None).await.map_err(half_done)
 }
 
 /// A customer's row that this transaction holds.
@@ -125,13 +127,13 @@ struct HeldRow {
     customer: Option<String>,
 }
 
-async fn begin_unit(shared: &Shared) -> Result<PgTransaction<'static>> {
+async fn begin_unit(shared: &Shared) -> Result<PgUnit> {
     let mut unit = shared.client.begin().await?;
     let text = format!(
         "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = {}",
         shared.options.write_wait.as_millis().max(1)
     );
-    script(&mut unit, text).await.map_err(of_sql)?;
+    unit.script(text).await.map_err(of_sql)?;
     Ok(unit)
 }
 
@@ -149,7 +151,7 @@ fn held_too_long(error: sqlx::Error) -> Error {
 /// Waits out whoever writes for the customer, and keeps writers to come away until the commit: by the row, which is
 /// made where there is none.
 async fn hold(
-    connection: &mut PgConnection,
+    unit: &mut PgUnit,
     shared: &Shared,
     tenant: i32,
     digest: Uuid,
@@ -160,14 +162,11 @@ async fn hold(
     let mut made = false;
     loop {
         let hold = sql.hold_customer.query().bind(tenant).bind(digest);
-        let found = hold
-            .fetch_optional(&mut *connection)
-            .await
-            .map_err(held_too_long)?;
+        let found = unit.fetch_optional(hold).await.map_err(held_too_long)?;
         if let Some(row) = found {
             let of_row = generation(row.try_get(1).map_err(of_sql)?)?;
             let stone = sql.present_stone.query().bind(tenant).bind(digest);
-            let stone = stone.fetch_optional(&mut *connection).await.map_err(of_sql)?;
+            let stone = unit.fetch_optional(stone).await.map_err(of_sql)?;
             let of_stone = stone.map(|row| row.try_get(0).map_err(of_sql)).transpose()?;
             let of_stone = of_stone.map(generation).transpose()?.unwrap_or_default();
             return Ok(HeldRow {
@@ -187,14 +186,14 @@ async fn hold(
             .bind(vec![tenant])
             .bind(vec![digest])
             .bind(vec![name.to_owned()]);
-        let entered = enter.fetch_all(&mut *connection).await.map_err(held_too_long)?;
+        let entered = unit.fetch_all(enter).await.map_err(held_too_long)?;
         made = !entered.is_empty();
     }
 }
 
 /// Takes the row away, and notes what hung on it.
 async fn take_away(
-    connection: &mut PgConnection,
+    unit: &mut PgUnit,
     shared: &Shared,
     (tenant, digest): (i32, Uuid),
     held: HeldRow,
@@ -205,7 +204,7 @@ async fn take_away(
     let sql = &shared.sql;
     let below = i64::from(raised.0);
     let stone = sql.raise_stone.query().bind(tenant).bind(digest).bind(below);
-    stone.execute(&mut *connection).await.map_err(of_sql)?;
+    unit.execute(stone).await.map_err(of_sql)?;
     let note = sql
         .note_erasing
         .query()
@@ -216,9 +215,9 @@ async fn take_away(
         .bind(range.cast_signed())
         .bind(id.map(ErasureId::as_str))
         .bind(held.packed);
-    note.execute(&mut *connection).await.map_err(of_sql)?;
+    unit.execute(note).await.map_err(of_sql)?;
     let take = sql.take_customer.query().bind(held.number);
-    take.execute(&mut *connection).await.map_err(of_sql)?;
+    unit.execute(take).await.map_err(of_sql)?;
     Ok(())
 }
 
@@ -261,7 +260,7 @@ pub(crate) async fn sweep(shared: &Shared, of: Option<(i32, Uuid)>) -> Result<()
             .query()
             .bind(of.map(|(tenant, _)| tenant))
             .bind(of.map(|(_, digest)| digest));
-        let Some(row) = next.fetch_optional(&mut *unit).await.map_err(held_too_long)? else {
+        let Some(row) = unit.fetch_optional(next).await.map_err(held_too_long)? else {
             return Ok(());
         };
         sweep_one(&mut unit, shared, &row).await?;
@@ -269,7 +268,7 @@ pub(crate) async fn sweep(shared: &Shared, of: Option<(i32, Uuid)>) -> Result<()
     }
 }
 
-async fn sweep_one(connection: &mut PgConnection, shared: &Shared, row: &PgRow) -> Result<()> {
+async fn sweep_one(unit: &mut PgUnit, shared: &Shared, row: &PgRow) -> Result<()> {
     let sql = &shared.sql;
     let number: i64 = row.try_get("customer").map_err(of_sql)?;
     let tenant: i32 = row.try_get("tenant").map_err(of_sql)?;
@@ -279,13 +278,11 @@ async fn sweep_one(connection: &mut PgConnection, shared: &Shared, row: &PgRow) 
     let erasure: Option<String> = row.try_get("erasure").map_err(of_sql)?;
     let packed: &[u8] = row.try_get("packed").map_err(of_sql)?;
     let delete = |query: crate::client::Bound| query.bind(number);
-    let history = delete(sql.sweep_history.query()).execute(&mut *connection).await;
+    let history = unit.execute(delete(sql.sweep_history.query())).await;
     let history = history.map_err(of_sql)?.rows_affected();
-    let decisions = delete(sql.sweep_decisions.query())
-        .execute(&mut *connection)
-        .await;
+    let decisions = unit.execute(delete(sql.sweep_decisions.query())).await;
     let decisions = decisions.map_err(of_sql)?.rows_affected();
-    let closed = delete(sql.sweep_closed.query()).fetch_all(&mut *connection).await;
+    let closed = unit.fetch_all(delete(sql.sweep_closed.query())).await;
     let closed = closed.map_err(of_sql)?;
     let mut outbox = 0;
     for statement in [&sql.sweep_dead, &sql.sweep_outbox] {
@@ -295,11 +292,7 @@ async fn sweep_one(connection: &mut PgConnection, shared: &Shared, row: &PgRow) 
             .bind(tenant)
             .bind(digest)
             .bind(below);
-        outbox += query
-            .execute(&mut *connection)
-            .await
-            .map_err(of_sql)?
-            .rows_affected();
+        outbox += unit.execute(query).await.map_err(of_sql)?.rows_affected();
     }
     if let Some(erasure) = erasure {
         let closed = closed
@@ -320,9 +313,9 @@ async fn sweep_one(connection: &mut PgConnection, shared: &Shared, row: &PgRow) 
             .bind(summaries.cast_signed())
             .bind(decisions.cast_signed())
             .bind(outbox.cast_signed());
-        finish.execute(&mut *connection).await.map_err(of_sql)?;
+        unit.execute(finish).await.map_err(of_sql)?;
     }
     let swept = sql.swept.query().bind(number);
-    swept.execute(&mut *connection).await.map_err(of_sql)?;
+    unit.execute(swept).await.map_err(of_sql)?;
     Ok(())
 }

@@ -25,6 +25,11 @@ pub(crate) fn not_applied(error: Error) -> Error {
     error.with_effect(Effect::NotApplied)
 }
 
+/// Of a call that has committed a part of what it does: the rest is done when it is called again.
+pub(crate) fn half_done(error: Error) -> Error {
+    error.with_effect(Effect::Unknown)
+}
+
 /// What a batch may do about an error before its commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Remedy {

@@ -2,14 +2,14 @@
 
 use std::time::Instant;
 
+use kaireon_connect::postgres::PgUnit;
 use kaireon_core::store::{Epoch, FenceRequest, FenceState};
 use kaireon_core::time::Timestamp;
 use kaireon_core::wire::corrupt;
 use kaireon_core::{Effect, Error, ErrorKind, Result, TenantId};
+use sqlx::Row;
 use sqlx::postgres::PgRow;
-use sqlx::{PgTransaction, Row};
 
-use crate::client::script;
 use crate::error::{Remedy, of_sql, remedy};
 use crate::shared::{Shared, Tenant};
 use crate::write::lanes_of;
@@ -18,7 +18,7 @@ use crate::write::lanes_of;
 ///
 /// Writers who come meanwhile queue up behind the one who waits, and a host's transaction may hold the fence for
 /// long; so each wait is short, and between two of them writers pass.
-async fn hold_alone(shared: &Shared, tenant: &Tenant) -> Result<PgTransaction<'static>> {
+async fn hold_alone(shared: &Shared, tenant: &Tenant) -> Result<PgUnit> {
     let until = Instant::now() + shared.options.write_wait;
     let wait = shared.options.lock_wait;
     loop {
@@ -29,7 +29,7 @@ async fn hold_alone(shared: &Shared, tenant: &Tenant) -> Result<PgTransaction<'s
             wait.as_millis().max(1),
             shared.fence_lock(tenant.number)
         );
-        match script(&mut unit, text).await {
+        match unit.script(text).await {
             Ok(()) => return Ok(unit),
             Err(error) if remedy(&error) == Remedy::Leave => {}
             Err(error) => return Err(of_sql(error)),
@@ -52,7 +52,7 @@ pub(crate) async fn raise(shared: &Shared, request: FenceRequest) -> Result<Fenc
     let tenant = shared.tenant(&tenant).await?;
     let mut unit = hold_alone(shared, &tenant).await?;
     let found = shared.sql.lock_fence.query().bind(tenant.number);
-    let found = found.fetch_one(&mut *unit).await.map_err(of_sql)?;
+    let found = unit.fetch_one(found).await.map_err(of_sql)?;
     let present = Epoch(found.try_get::<i64, _>(0).map_err(of_sql)?.cast_unsigned());
     if epoch < present {
         return Err(Error::new(
@@ -67,7 +67,7 @@ pub(crate) async fn raise(shared: &Shared, request: FenceRequest) -> Result<Fenc
         .bind(tenant.number)
         .bind(epoch.0.cast_signed())
         .bind(lanes.map(|lanes| i16::from(lanes.bits())));
-    let raised = raised.fetch_one(&mut *unit).await.map_err(of_sql)?;
+    let raised = unit.fetch_one(raised).await.map_err(of_sql)?;
     let state = state(&raised)?;
     shared.client.commit(unit).await?;
     Ok(state)
@@ -98,7 +98,7 @@ fn state(row: &PgRow) -> Result<FenceState> {
 pub(crate) async fn set_watermark(shared: &Shared, tenant: &Tenant, before: Timestamp) -> Result<Timestamp> {
     let mut unit = hold_alone(shared, tenant).await?;
     let set = shared.sql.set_watermark.query().bind(tenant.number).bind(before);
-    let set = set.fetch_one(&mut *unit).await.map_err(of_sql)?;
+    let set = unit.fetch_one(set).await.map_err(of_sql)?;
     let watermark = set.try_get(0).map_err(of_sql)?;
     shared.client.commit(unit).await?;
     Ok(watermark)

@@ -8,7 +8,7 @@ use kaireon_core::Result;
 use kaireon_core::time::Timestamp;
 use parking_lot::Mutex;
 
-use crate::client::{Client, script};
+use crate::client::Client;
 use crate::error::of_sql;
 
 /// A month of UTC.
@@ -127,7 +127,7 @@ impl Partitions {
             make_all.push_str(&self.schema.fill(&make));
         }
         let mut unit = client.begin().await?;
-        script(&mut unit, make_all).await.map_err(of_sql)?;
+        unit.script(make_all).await.map_err(of_sql)?;
         client.commit(unit).await?;
         tracing::debug!(partitions = missing.len(), "made partitions of the history");
         self.known.lock().extend(missing);

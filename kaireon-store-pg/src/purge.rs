@@ -5,8 +5,7 @@ use kaireon_core::store::{Purge, PurgeReceipt};
 use kaireon_core::time::Timestamp;
 use sqlx::Row;
 
-use crate::client::script;
-use crate::error::of_sql;
+use crate::error::{half_done, of_sql};
 use crate::fence::set_watermark;
 use crate::partitions::Month;
 use crate::shared::{Shared, Tenant};
@@ -20,9 +19,14 @@ pub(crate) async fn purge(shared: &Shared, request: Purge) -> Result<PurgeReceip
     let Purge { tenant, before } = request;
     let tenant = shared.tenant(&tenant).await?;
     let watermark = set_watermark(shared, &tenant, before).await?;
-    let interactions = delete(shared, &shared.sql.purge_history, &tenant, watermark).await?;
-    let decisions = delete(shared, &shared.sql.purge_decisions, &tenant, watermark).await?;
-    forget(shared, &tenant, watermark).await?;
+    remove(shared, &tenant, watermark).await.map_err(half_done)
+}
+
+/// Removes what the watermark has put out of sight.
+async fn remove(shared: &Shared, tenant: &Tenant, watermark: Timestamp) -> Result<PurgeReceipt> {
+    let interactions = delete(shared, &shared.sql.purge_history, tenant, watermark).await?;
+    let decisions = delete(shared, &shared.sql.purge_decisions, tenant, watermark).await?;
+    forget(shared, tenant, watermark).await?;
     if interactions > 0 {
         drop_outgrown(shared, watermark).await?;
     }
@@ -32,11 +36,9 @@ pub(crate) async fn purge(shared: &Shared, request: Purge) -> Result<PurgeReceip
 async fn delete(shared: &Shared, statement: &Statement, tenant: &Tenant, before: Timestamp) -> Result<u64> {
     let mut unit = shared.client.begin().await?;
     // However much there is.
-    script(&mut unit, "SET LOCAL statement_timeout = 0".to_owned())
-        .await
-        .map_err(of_sql)?;
+    unit.take_time().await.map_err(of_sql)?;
     let query = statement.query().bind(i64::from(tenant.number)).bind(before);
-    let row = query.fetch_one(&mut *unit).await.map_err(of_sql)?;
+    let row = unit.fetch_one(query).await.map_err(of_sql)?;
     let count: i64 = row.try_get(0).map_err(of_sql)?;
     shared.client.commit(unit).await?;
     Ok(count.unsigned_abs())
@@ -49,9 +51,7 @@ async fn forget(shared: &Shared, tenant: &Tenant, watermark: Timestamp) -> Resul
         return Ok(());
     };
     let mut unit = shared.client.begin().await?;
-    script(&mut unit, "SET LOCAL statement_timeout = 0".to_owned())
-        .await
-        .map_err(of_sql)?;
+    unit.take_time().await.map_err(of_sql)?;
     let query = shared
         .sql
         .forget_dedupe
@@ -59,7 +59,7 @@ async fn forget(shared: &Shared, tenant: &Tenant, watermark: Timestamp) -> Resul
         .bind(tenant.number)
         .bind(arrived_before)
         .bind(watermark);
-    query.execute(&mut *unit).await.map_err(of_sql)?;
+    unit.execute(query).await.map_err(of_sql)?;
     shared.client.commit(unit).await
 }
 
@@ -92,12 +92,12 @@ async fn drop_if_empty(shared: &Shared, name: &str) -> Result<()> {
          LOCK TABLE {{s}}.history IN ACCESS EXCLUSIVE MODE",
         shared.partitions.lock()
     ));
-    script(&mut unit, lock).await.map_err(of_sql)?;
+    unit.script(lock).await.map_err(of_sql)?;
     // Behind the lock: nobody can add a row between the look and the drop.
     let drop = schema.fill(&format!(
         "DO $$ BEGIN IF NOT EXISTS (SELECT FROM {{s}}.{name}) THEN DROP TABLE {{s}}.{name}; END IF; END $$"
     ));
-    script(&mut unit, drop).await.map_err(of_sql)?;
+    unit.script(drop).await.map_err(of_sql)?;
     shared.client.commit(unit).await?;
     shared.partitions.forget();
     Ok(())

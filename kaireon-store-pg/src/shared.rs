@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::BACKEND;
 use crate::client::Client;
+use crate::error::not_applied;
 use crate::options::PgStoreOptions;
 use crate::partitions::Partitions;
 use crate::sql::Sql;
@@ -100,7 +101,8 @@ impl Shared {
                 return Ok(known);
             }
             let query = self.sql.enter_tenant.query().bind(id.as_str().to_owned());
-            self.client.execute(query).await?;
+            // Whether it is entered or not, nothing of what is to be done for it is.
+            self.client.execute(query).await.map_err(not_applied)?;
         }
     }
 

@@ -17,7 +17,7 @@ use sqlx::{PgConnection, PgPool};
 
 use crate::client::{Client, Owner};
 use crate::config::PgStoreConfig;
-use crate::error::named;
+use crate::error::{half_done, named};
 use crate::migrations::MIGRATIONS;
 use crate::options::PgStoreOptions;
 use crate::outbox::Lanes;
@@ -219,7 +219,7 @@ impl Handle {
     /// Deletes what records of another store have shown to be erased there.
     async fn sweep_if_wanted(&self, origin: Origin) -> Result<()> {
         if origin != Origin::Live && self.shared.take_sweep() {
-            return erase::sweep(&self.shared, None).await;
+            return erase::sweep(&self.shared, None).await.map_err(half_done);
         }
         Ok(())
     }

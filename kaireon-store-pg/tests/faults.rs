@@ -15,3 +15,5 @@ mod network;
 mod place;
 #[path = "faults/session.rs"]
 mod session;
+#[path = "faults/silence.rs"]
+mod silence;

@@ -7,16 +7,19 @@ use std::time::{Duration, Instant};
 use kaireon_core::store::Durability;
 use kaireon_core::{Effect, Error, ErrorKind, Result};
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgListener, PgPoolOptions};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions};
 use sqlx::query::{Query, QueryScalar};
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool, PgTransaction, Postgres, SqlSafeStr};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool, Postgres, SqlSafeStr};
 
+use super::answer::{Left, Waits, give_back, is_silence, within};
 use super::config::{PgConnectConfig, PoolerMode, wrong};
+use super::ear::PgEar;
 use super::fault::{PgFault, Phase};
 use super::probe::{self, Found};
 use super::server::{self, ServerInfo};
 use super::session::{PgSession, Settings};
 use super::shelf::{Kept, Shelf};
+use super::unit::PgUnit;
 use super::url;
 
 /// A connection that rested for longer is asked whether it still lives before it is used: shorter rests are not worth
@@ -34,9 +37,7 @@ pub struct PgClient {
     server: Arc<ServerInfo>,
     /// The text that begins a unit of work.
     begin: Arc<str>,
-    acquire_timeout: Duration,
-    /// What an answer may take before the connection counts as broken.
-    answer_timeout: Option<Duration>,
+    waits: Waits,
 }
 
 impl PgClient {
@@ -70,8 +71,7 @@ impl PgClient {
             pool,
             session,
             begin: settings.begin(session),
-            acquire_timeout: config.acquire_timeout,
-            answer_timeout: answer_timeout(config.statement_timeout, config.acquire_timeout),
+            waits: Waits::new(config.statement_timeout, config.acquire_timeout),
             server: Arc::new(server),
         })
     }
@@ -95,8 +95,7 @@ impl PgClient {
             shelf: Shelf::new(pool.clone()),
             pool,
             session,
-            acquire_timeout,
-            answer_timeout: answer_timeout(config.statement_timeout, acquire_timeout),
+            waits: Waits::new(config.statement_timeout, acquire_timeout),
             server: Arc::new(server),
         })
     }
@@ -151,19 +150,21 @@ impl PgClient {
     ///
     /// # Dropped futures
     /// The transaction is rolled back.
-    pub async fn begin(&self) -> Result<PgTransaction<'static>> {
-        let until = Instant::now() + self.acquire_timeout;
+    pub async fn begin(&self) -> Result<PgUnit> {
+        let until = Instant::now() + self.waits.way;
         let mut left = self.pool.options().get_max_connections();
         loop {
-            self.shelf.make_room();
-            let error = match self.pool.begin_with(AssertSqlSafe(Arc::clone(&self.begin))).await {
+            let error = match self.try_begin().await {
                 Ok(unit) => return Ok(unit),
                 Err(error) => error,
             };
             let fault = PgFault::new(&error, Phase::Connect);
             // What rested through a restart of the server answers so, once for each connection.
-            let broke = matches!(error, sqlx::Error::Io(_) | sqlx::Error::BeginFailed)
-                || matches!(fault.sqlstate(), Some("57P01" | "57P02" | "57P05" | "08P01"));
+            let broke = matches!(error, sqlx::Error::Io(_))
+                || matches!(
+                    fault.sqlstate(),
+                    Some("57P01" | "57P02" | "57P05" | "08P01" | "25P02")
+                );
             if !broke || left == 0 || Instant::now() >= until {
                 return Err(self.no_connection(&error, fault));
             }
@@ -171,15 +172,22 @@ impl PgClient {
         }
     }
 
+    async fn try_begin(&self) -> Result<PgUnit, sqlx::Error> {
+        self.shelf.make_room();
+        let connection = self.pool.acquire().await?;
+        let bounds = (self.pool.connect_options(), self.waits);
+        PgUnit::begin(connection, Arc::clone(&self.begin), bounds).await
+    }
+
     /// Commits.
     ///
     /// # Errors
-    /// `Unavailable`, `Unknown`, where the connection broke and nobody knows whether it was committed; otherwise
-    /// `NotApplied`: a deferred constraint, a serialization failure.
+    /// `Unavailable`, `Unknown`, where the connection broke or no answer came, and nobody knows whether it was
+    /// committed; otherwise `NotApplied`: a deferred constraint, a serialization failure.
     ///
     /// # Dropped futures
     /// Committed or rolled back; nobody knows.
-    pub async fn commit(&self, unit: PgTransaction<'_>) -> Result<()> {
+    pub async fn commit(&self, unit: PgUnit) -> Result<()> {
         unit.commit().await.map_err(self.fault(Phase::Commit))
     }
 
@@ -199,15 +207,11 @@ impl PgClient {
         &self,
         call: impl Future<Output = Result<T, sqlx::Error>>,
     ) -> Result<T, sqlx::Error> {
-        match self.answer_timeout {
-            None => call.await,
-            Some(limit) => tokio::time::timeout(limit, call)
-                .await
-                .unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))),
-        }
+        within(self.waits.statement, call).await
     }
 
-    /// A connection to be kept for some transactions. It may have broken while it rested.
+    /// A connection to be kept for some transactions, until it is [given back](Self::give_back). It may have broken
+    /// while it rested.
     ///
     /// # Errors
     /// As for [`begin`](Self::begin).
@@ -216,12 +220,18 @@ impl PgClient {
     /// Nothing is left behind.
     pub async fn acquire(&self) -> Result<PoolConnection<Postgres>> {
         match self.shelf.take() {
-            Some(kept) => Ok(kept.connection),
+            Some(kept) => Ok(kept.into_connection()),
             None => match self.pool.acquire().await {
                 Ok(connection) => Ok(connection),
                 Err(error) => Err(self.no_connection(&error, PgFault::new(&error, Phase::Connect))),
             },
         }
+    }
+
+    /// Gives a connection back, with what the driver has begun on it rolled back; closes it where the server does
+    /// not answer in time. Dropping it does the same, but the pool waits for the answer without end.
+    pub fn give_back(&self, connection: PoolConnection<Postgres>) {
+        give_back(connection, Left::Clean, self.waits);
     }
 
     /// A connection for reads: inside a transaction where sessions are shared. Dropping it gives it back to the pool,
@@ -238,7 +248,7 @@ impl PgClient {
             PgSession::Own => {
                 let kept = match self.shelf.take() {
                     Some(kept) => kept,
-                    None => Kept::new(self.acquire().await?),
+                    None => Kept::new(self.acquire().await?, self.waits),
                 };
                 Ok(PgReader(Reader::Connection(kept, Arc::clone(&self.shelf))))
             }
@@ -250,21 +260,19 @@ impl PgClient {
         move |error| PgFault::new(&error, phase).into_error()
     }
 
-    /// A connection that hears notifications, where sessions are each connection's own; otherwise `None`: poll. It is
-    /// one of the pool's.
+    /// Hears what is notified on a channel, on a connection of its own; `None` where sessions are shared: poll.
     ///
     /// # Errors
     /// As for [`begin`](Self::begin).
     ///
     /// # Dropped futures
     /// Nothing is left behind.
-    pub async fn listener(&self) -> Result<Option<PgListener>> {
+    pub async fn listen(&self, channel: &str) -> Result<Option<PgEar>> {
         if !self.session.can_listen() {
             return Ok(None);
         }
-        self.shelf.make_room();
-        let listener = PgListener::connect_with(&self.pool).await;
-        listener.map(Some).map_err(self.fault(Phase::Connect))
+        let ear = PgEar::open(&self.pool.connect_options(), channel, self.waits).await;
+        ear.map(Some).map_err(self.fault(Phase::Connect))
     }
 
     /// Asks the server for a sign of life.
@@ -277,17 +285,27 @@ impl PgClient {
     pub async fn ping(&self) -> Result<()> {
         let mut reader = self.reader().await?;
         // A lone Sync would do for a server; a pooler answers that itself.
-        let answer = reader.execute(sqlx::raw_sql("SELECT 1")).await;
+        let answer = self.answered(reader.execute(sqlx::raw_sql("SELECT 1"))).await;
+        if answer.as_ref().is_err_and(is_silence) {
+            reader.discard();
+        }
         answer.map(drop).map_err(self.fault(Phase::InTransaction))
     }
 
-    /// Closes the pool: who waits for a connection gets an error, and this waits until those in use are given back.
+    /// Closes the pool: who waits for a connection gets an error, and this waits until those in use are given back, as
+    /// long as it waits for an answer at most.
     ///
     /// # Dropped futures
     /// The pool stays closed.
     pub async fn close(&self) {
         self.shelf.close();
-        self.pool.close().await;
+        let closed = self.answered(async {
+            self.pool.close().await;
+            Ok(())
+        });
+        if closed.await.is_err() {
+            tracing::debug!("connections were still in use when the pool was closed");
+        }
     }
 
     /// Tells a pool that is used up from a server that does not answer.
@@ -312,7 +330,7 @@ pub struct PgReader(Reader);
 #[derive(Debug)]
 enum Reader {
     Connection(Kept, Arc<Shelf>),
-    Unit(PgTransaction<'static>),
+    Unit(PgUnit),
 }
 
 impl Deref for PgReader {
@@ -320,8 +338,8 @@ impl Deref for PgReader {
 
     fn deref(&self) -> &PgConnection {
         match &self.0 {
-            Reader::Connection(kept, _) => &kept.connection,
-            Reader::Unit(unit) => unit,
+            Reader::Connection(kept, _) => kept.connection(),
+            Reader::Unit(unit) => unit.raw(),
         }
     }
 }
@@ -329,8 +347,8 @@ impl Deref for PgReader {
 impl DerefMut for PgReader {
     fn deref_mut(&mut self) -> &mut PgConnection {
         match &mut self.0 {
-            Reader::Connection(kept, _) => &mut kept.connection,
-            Reader::Unit(unit) => unit,
+            Reader::Connection(kept, _) => kept.connection_mut(),
+            Reader::Unit(unit) => unit.raw_mut(),
         }
     }
 }
@@ -346,17 +364,14 @@ impl PgReader {
         }
     }
 
-    /// Closes the connection instead of giving it back, where it is one of the pool's own; a transaction is rolled
-    /// back. For one that did not answer, or keeps a statement that no longer fits.
+    /// Closes the connection instead of giving it back. For one that did not answer, or keeps a statement that no
+    /// longer fits.
     pub fn discard(self) {
-        if let Reader::Connection(mut kept, _) = self.0 {
-            kept.connection.close_on_drop();
+        match self.0 {
+            Reader::Connection(kept, _) => kept.discard(),
+            Reader::Unit(unit) => unit.discard(),
         }
     }
-}
-
-fn answer_timeout(statement: Option<Duration>, way: Duration) -> Option<Duration> {
-    statement.map(|statement| statement.saturating_add(way))
 }
 
 fn connecting(error: Error) -> Error {

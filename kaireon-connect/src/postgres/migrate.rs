@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use kaireon_core::{Error, ErrorKind, Result};
-use sqlx::{AssertSqlSafe, PgConnection, Row};
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, Postgres, Row};
 
 use super::client::PgClient;
 use super::fault::Phase;
 use super::schema::Schema;
+use super::unit::PgUnit;
 
 /// The most that a migration waits for another instance's to end.
 const TURN_WAIT: Duration = Duration::from_secs(300);
@@ -112,8 +115,8 @@ impl Migrations {
     /// # Dropped futures
     /// Nothing is left behind.
     pub async fn check(&self, client: &PgClient, schema: &Schema) -> Result<MigrationStatus> {
-        let mut reader = client.reader().await?;
-        let applied = self.applied(client, &mut reader, schema).await?;
+        let mut unit = client.begin().await?;
+        let applied = self.applied(client, &mut unit, schema).await?;
         self.judge(schema, applied.as_ref())
     }
 
@@ -125,12 +128,12 @@ impl Migrations {
     /// # Dropped futures
     /// Nothing is left behind.
     pub async fn plan(&self, client: &PgClient, schema: &Schema) -> Result<Vec<PlannedMigration>> {
-        let mut reader = client.reader().await?;
-        let applied = self.applied(client, &mut reader, schema).await?;
+        let mut unit = client.begin().await?;
+        let applied = self.applied(client, &mut unit, schema).await?;
         self.refuse_newer(schema, applied.as_ref())?;
         let mut plan = Vec::new();
         if applied.is_none() {
-            let has_schema = self.has_schema(client, &mut reader, schema).await?;
+            let has_schema = self.has_schema(client, &mut unit, schema).await?;
             plan.push(PlannedMigration {
                 version: 0,
                 name: "the schema and its table of versions",
@@ -191,16 +194,16 @@ impl Migrations {
     }
 
     /// Waits for the lock, which ends with the transaction: a session's would stay with a pooler.
-    async fn take_turn(&self, client: &PgClient, unit: &mut PgConnection, schema: &Schema) -> Result<()> {
-        let wait = format!(
-            "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = {}",
-            TURN_WAIT.as_millis()
-        );
+    async fn take_turn(&self, client: &PgClient, unit: &mut PgUnit, schema: &Schema) -> Result<()> {
+        unit.take_time()
+            .await
+            .map_err(client.fault(Phase::InTransaction))?;
+        let wait = format!("SET LOCAL lock_timeout = {}", TURN_WAIT.as_millis());
         run(client, unit, wait).await?;
-        client
+        let lock = client
             .query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))")
-            .bind(format!("kaireon migration of {}.{}", schema.name(), self.table))
-            .execute(&mut *unit)
+            .bind(format!("kaireon migration of {}.{}", schema.name(), self.table));
+        unit.execute(lock)
             .await
             .map_err(client.fault(Phase::InTransaction))?;
         let wait = format!("SET LOCAL lock_timeout = {}", TABLE_WAIT.as_millis());
@@ -211,16 +214,15 @@ impl Migrations {
     async fn applied(
         &self,
         client: &PgClient,
-        connection: &mut PgConnection,
+        unit: &mut PgUnit,
         schema: &Schema,
     ) -> Result<Option<Applied>> {
-        let exists: bool = client
-            .scalar("SELECT to_regclass($1) IS NOT NULL")
-            .bind(format!("\"{}\".{}", schema.name(), self.table))
-            .fetch_one(&mut *connection)
-            .await
-            .map_err(client.fault(Phase::InTransaction))?;
-        if !exists {
+        let exists = client.query("SELECT to_regclass($1) IS NOT NULL").bind(format!(
+            "\"{}\".{}",
+            schema.name(),
+            self.table
+        ));
+        if !self.holds(client, unit, exists).await? {
             return Ok(None);
         }
         let newest = format!(
@@ -228,9 +230,8 @@ impl Migrations {
              ORDER BY version DESC LIMIT 1",
             self.table
         );
-        let row = client
-            .query(AssertSqlSafe(schema.fill(&newest)))
-            .fetch_optional(&mut *connection)
+        let row = unit
+            .fetch_optional(client.query(AssertSqlSafe(schema.fill(&newest))))
             .await
             .map_err(client.fault(Phase::InTransaction))?;
         let Some(row) = row else {
@@ -247,17 +248,23 @@ impl Migrations {
         }))
     }
 
-    async fn has_schema(
+    async fn has_schema(&self, client: &PgClient, unit: &mut PgUnit, schema: &Schema) -> Result<bool> {
+        let exists = client
+            .query("SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)")
+            .bind(schema.name().to_owned());
+        self.holds(client, unit, exists).await
+    }
+
+    /// The one truth value that a statement answers.
+    async fn holds(
         &self,
         client: &PgClient,
-        connection: &mut PgConnection,
-        schema: &Schema,
+        unit: &mut PgUnit,
+        question: Query<'static, Postgres, PgArguments>,
     ) -> Result<bool> {
-        client
-            .scalar("SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)")
-            .bind(schema.name())
-            .fetch_one(connection)
-            .await
+        let answer = unit.fetch_one(question).await;
+        answer
+            .and_then(|row| row.try_get(0))
             .map_err(client.fault(Phase::InTransaction))
     }
 
@@ -276,7 +283,7 @@ impl Migrations {
     async fn note(
         &self,
         client: &PgClient,
-        unit: &mut PgConnection,
+        unit: &mut PgUnit,
         schema: &Schema,
         step: &Migration,
     ) -> Result<()> {
@@ -285,12 +292,12 @@ impl Migrations {
             self.table
         );
         let number = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
-        client
+        let note = client
             .query(AssertSqlSafe(schema.fill(&note)))
             .bind(number(step.version))
             .bind(step.name)
-            .bind(number(step.oldest_library))
-            .execute(unit)
+            .bind(number(step.oldest_library));
+        unit.execute(note)
             .await
             .map(drop)
             .map_err(client.fault(Phase::InTransaction))
@@ -342,11 +349,9 @@ fn refused(what: String) -> Error {
 }
 
 /// Runs a text of ours by the simple protocol, which takes several statements and prepares none.
-async fn run(client: &PgClient, connection: &mut PgConnection, text: String) -> Result<()> {
-    sqlx::raw_sql(AssertSqlSafe(text))
-        .execute(connection)
+async fn run(client: &PgClient, unit: &mut PgUnit, text: String) -> Result<()> {
+    unit.script(text)
         .await
-        .map(drop)
         .map_err(client.fault(Phase::InTransaction))
 }
 

@@ -6,9 +6,8 @@
 //! # async fn example() -> kaireon_core::Result<()> {
 //! let client = PgClient::connect(PgConnectConfig::from_env()?).await?;
 //! let mut unit = client.begin().await?;
-//! let one: i32 = client
-//!     .scalar("SELECT 1")
-//!     .fetch_one(&mut *unit)
+//! let one = unit
+//!     .fetch_one(client.query("SELECT 1"))
 //!     .await
 //!     .map_err(client.fault(Phase::InTransaction))?;
 //! client.commit(unit).await?;
@@ -30,9 +29,17 @@
 //!
 //! [`PgClient::begin`] opens a transaction with the settings in force in one round trip, whatever lies between, and
 //! [`PgClient::reader`] gives what reads may run on. Nothing here takes a session lock or relies on `search_path`.
+//!
+//! # What answers no more
+//! No answer is waited for without end: a [`PgUnit`] bounds each statement's, its beginning and its commit,
+//! [`PgClient::answered`] whatever else, a [`PgEar`] asks for a sign of life. A connection that was silent for too long
+//! is closed; who gives one back does not wait for it, and the pool not for ever. Only without a `statement_timeout`
+//! is there no bound, because then the server has none either.
 
+mod answer;
 mod client;
 mod config;
+mod ear;
 mod fault;
 mod migrate;
 mod probe;
@@ -41,15 +48,18 @@ mod server;
 mod session;
 mod shelf;
 mod sqlstate;
+mod unit;
 mod url;
 
 pub use client::{PgClient, PgReader};
 pub use config::{PgConnectConfig, PoolerMode, TlsMode};
+pub use ear::PgEar;
 pub use fault::{PgFault, Phase};
 pub use migrate::{Migration, MigrationReport, MigrationStatus, Migrations, PlannedMigration};
 pub use schema::Schema;
 pub use server::ServerInfo;
 pub use session::{PgSession, StatementMode};
+pub use unit::PgUnit;
 
 /// The backend's name, as its configuration value.
 pub(crate) const BACKEND: &str = "postgresql";

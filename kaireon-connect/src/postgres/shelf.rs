@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use sqlx::pool::PoolConnection;
-use sqlx::{PgPool, Postgres};
+use sqlx::{PgConnection, PgPool, Postgres};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
+
+use super::answer::{Left, Waits, give_back};
 
 /// How long a connection lies here unused before the pool has it back, to count its idle time.
 const REST: Duration = Duration::from_millis(500);
@@ -43,15 +45,52 @@ struct Resting {
 }
 
 /// A connection of the pool's, and since when it has not been there.
+///
+/// Dropped, it is given back, in bounded time.
 pub(super) struct Kept {
-    pub(super) connection: PoolConnection<Postgres>,
+    /// There until it is dropped.
+    connection: Option<PoolConnection<Postgres>>,
     since: Instant,
+    waits: Waits,
 }
 
+const HAS_CONNECTION: &str = "what is kept has its connection until it is dropped";
+
 impl Kept {
-    pub(super) fn new(connection: PoolConnection<Postgres>) -> Self {
-        let since = Instant::now();
-        Self { connection, since }
+    pub(super) fn new(connection: PoolConnection<Postgres>, waits: Waits) -> Self {
+        Self {
+            connection: Some(connection),
+            since: Instant::now(),
+            waits,
+        }
+    }
+
+    pub(super) fn connection(&self) -> &PgConnection {
+        self.connection.as_ref().expect(HAS_CONNECTION)
+    }
+
+    pub(super) fn connection_mut(&mut self) -> &mut PgConnection {
+        self.connection.as_mut().expect(HAS_CONNECTION)
+    }
+
+    /// For who gives it back by other means.
+    pub(super) fn into_connection(mut self) -> PoolConnection<Postgres> {
+        self.connection.take().expect(HAS_CONNECTION)
+    }
+
+    /// Closes it instead of giving it back.
+    pub(super) fn discard(mut self) {
+        if let Some(mut connection) = self.connection.take() {
+            connection.close_on_drop();
+        }
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            give_back(connection, Left::Clean, self.waits);
+        }
     }
 }
 

@@ -2,11 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use kaireon_connect::postgres::{
-    PgClient, PgConnectConfig, PgSession, Phase, PoolerMode, StatementMode, TlsMode,
-};
+use kaireon_connect::postgres::{PgClient, PgConnectConfig, PgSession, PoolerMode, StatementMode, TlsMode};
 use kaireon_core::store::Durability;
 use kaireon_core::{Effect, Error, ErrorKind};
+use sqlx::Row;
 use sqlx::postgres::PgPoolOptions;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -23,7 +22,11 @@ async fn refused(config: PgConnectConfig) -> Error {
 
 async fn text(client: &PgClient, sql: &'static str) -> String {
     let mut unit = client.begin().await.unwrap();
-    let answer = client.scalar(sql).fetch_one(&mut *unit).await.unwrap();
+    let answer = unit
+        .fetch_one(client.query(sql))
+        .await
+        .and_then(|row| row.try_get(0))
+        .unwrap();
     client.commit(unit).await.unwrap();
     answer
 }
@@ -37,7 +40,7 @@ async fn a_server_without_a_pooler_is_known_as_such() {
     assert!(server.version >= 150_000 && !server.in_recovery);
     assert_eq!(server.durability, Durability::Durable);
     client.ping().await.unwrap();
-    assert!(client.listener().await.unwrap().is_some());
+    assert!(client.listen("any").await.unwrap().is_some());
     client.close().await;
     let closed = client.ping().await.unwrap_err();
     assert_eq!(
@@ -275,10 +278,7 @@ async fn a_pool_that_is_used_up_is_rate_limited_and_recovers() {
         (error.kind(), error.effect()),
         (ErrorKind::RateLimited, Effect::NotApplied)
     );
-    held.rollback()
-        .await
-        .map_err(client.fault(Phase::InTransaction))
-        .unwrap();
+    drop(held);
     client.commit(client.begin().await.unwrap()).await.unwrap();
     client.close().await;
 }
@@ -289,7 +289,7 @@ async fn what_is_declared_a_transaction_pooler_is_treated_as_one() {
     let client = connect(direct().with_pooler(PoolerMode::Transaction)).await;
     let uncached = PgSession::Shared(StatementMode::UncachedInTransaction);
     assert_eq!(client.session(), uncached);
-    assert!(client.listener().await.unwrap().is_none());
+    assert!(client.listen("any").await.unwrap().is_none());
     client.ping().await.unwrap();
     client.close().await;
 }

@@ -4,15 +4,14 @@ use std::time::Duration;
 
 use kaireon_connect::postgres::{PgClient, PgFault, Phase};
 use kaireon_core::{Effect, Error, ErrorKind};
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, Row};
 
 use crate::place::{at, connect, direct, in_schema, unique, variable};
 
 async fn fault(client: &PgClient, sql: impl Into<String>) -> PgFault {
     let mut unit = client.begin().await.unwrap();
-    let error = client
-        .query(AssertSqlSafe(sql.into()))
-        .execute(&mut *unit)
+    let error = unit
+        .execute(client.query(AssertSqlSafe(sql.into())))
         .await
         .map(drop)
         .unwrap_err();
@@ -42,11 +41,7 @@ async fn a_statement_that_takes_too_long_behind_a_pooler_is_a_timeout_as_well() 
     // It was of that transaction alone.
     let other = connect(at("KAIREON_TEST_PGBOUNCER_URL")).await;
     let mut unit = other.begin().await.unwrap();
-    other
-        .query("SELECT pg_sleep(0.2)")
-        .execute(&mut *unit)
-        .await
-        .unwrap();
+    unit.execute(other.query("SELECT pg_sleep(0.2)")).await.unwrap();
     other.commit(unit).await.unwrap();
     client.close().await;
     other.close().await;
@@ -59,9 +54,8 @@ async fn a_lock_that_is_not_to_be_had_is_a_timeout() {
     let key = std::process::id();
     let lock = format!("SELECT pg_advisory_xact_lock(77, {key})");
     let mut holder = client.begin().await.unwrap();
-    client
-        .query(AssertSqlSafe(lock.clone()))
-        .execute(&mut *holder)
+    holder
+        .execute(client.query(AssertSqlSafe(lock.clone())))
         .await
         .unwrap();
     let fault = fault(&client, lock).await;
@@ -98,9 +92,7 @@ async fn texts_that_quote_a_value_are_dropped_at_the_door() {
         let mut unit = client.begin().await.unwrap();
         let make = "CREATE SCHEMA {s}; CREATE TABLE {s}.people (name text CONSTRAINT one_each PRIMARY KEY CHECK \
                     (name <> 'customer-8')); INSERT INTO {s}.people VALUES ('customer-7')";
-        sqlx::raw_sql(AssertSqlSafe(schema.fill(make)))
-            .execute(&mut *unit)
-            .await
+        unit.script(schema.fill(make)).await
             .unwrap();
         client.commit(unit).await.unwrap();
         for (sql, kind, state) in [
@@ -129,10 +121,8 @@ async fn texts_that_quote_a_value_are_dropped_at_the_door() {
 async fn a_nul_character_is_invalid_input() {
     let client = connect(direct()).await;
     let mut unit = client.begin().await.unwrap();
-    let error = client
-        .query("SELECT $1::text")
-        .bind("a\0b")
-        .execute(&mut *unit)
+    let error = unit
+        .execute(client.query("SELECT $1::text").bind("a\0b"))
         .await
         .map(drop)
         .unwrap_err();
@@ -160,10 +150,10 @@ async fn a_missing_table_says_what_to_run() {
 async fn a_session_that_is_ended_before_its_commit_leaves_the_outcome_unknown() {
     let client = connect(direct()).await;
     let mut unit = client.begin().await.unwrap();
-    let session: i32 = client
-        .scalar("SELECT pg_backend_pid()")
-        .fetch_one(&mut *unit)
+    let session: i32 = unit
+        .fetch_one(client.query("SELECT pg_backend_pid()"))
         .await
+        .and_then(|row| row.try_get(0))
         .unwrap();
     end(&client, &format!("pid = {session}")).await;
     let error = client.commit(unit).await.unwrap_err();
@@ -200,13 +190,9 @@ async fn connections_that_were_cut_while_they_rested_are_passed_over() {
 async fn end(client: &PgClient, which: &str) {
     let ended = format!("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE {which}");
     let mut unit = client.begin().await.unwrap();
-    let ended: Vec<bool> = client
-        .scalar(AssertSqlSafe(ended))
-        .fetch_all(&mut *unit)
-        .await
-        .unwrap();
+    let ended = unit.fetch_all(client.query(AssertSqlSafe(ended))).await.unwrap();
     client.commit(unit).await.unwrap();
-    assert!(!ended.is_empty() && ended.iter().all(|ended| *ended), "{ended:?}");
+    assert!(!ended.is_empty() && ended.iter().all(|ended| ended.get(0)));
 }
 
 #[tokio::test]
@@ -217,13 +203,13 @@ async fn a_deadlock_says_that_the_transaction_is_to_be_run_again() {
     let mut one = client.begin().await.unwrap();
     let mut two = client.begin().await.unwrap();
     let lock = |number: u32| client.query(AssertSqlSafe(key(number)));
-    lock(78).execute(&mut *one).await.unwrap();
-    lock(79).execute(&mut *two).await.unwrap();
-    let (first, second) = tokio::join!(lock(79).execute(&mut *one), async {
-        let outcome = lock(78).execute(&mut *two).await;
+    one.execute(lock(78)).await.unwrap();
+    two.execute(lock(79)).await.unwrap();
+    let (first, second) = tokio::join!(one.execute(lock(79)), async move {
+        let outcome = two.execute(lock(78)).await;
         // Whoever is not the victim gets the lock when the victim is rolled back.
         if outcome.is_err() {
-            two.rollback().await.unwrap();
+            drop(two);
         }
         outcome
     });
@@ -250,9 +236,7 @@ async fn a_table_altered_under_a_prepared_statement_spoils_the_connection() {
         .await;
         let read = schema.fill("SELECT * FROM {s}.t");
         let mut unit = client.begin().await.unwrap();
-        client
-            .query(AssertSqlSafe(read.clone()))
-            .execute(&mut *unit)
+        unit.execute(client.query(AssertSqlSafe(read.clone())))
             .await
             .unwrap();
         client.commit(unit).await.unwrap();

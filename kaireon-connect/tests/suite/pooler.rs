@@ -2,6 +2,7 @@
 
 use kaireon_connect::postgres::{PgClient, PgConnectConfig, PgSession, PoolerMode, StatementMode};
 use kaireon_core::ErrorKind;
+use sqlx::Row;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::place::{at, connect, variable};
@@ -74,7 +75,10 @@ async fn units(client: &PgClient) -> Tally {
             for query in 0..EACH {
                 let (sql, argument, right) = question(number, query);
                 let mut unit = client.begin().await.unwrap();
-                let answer = client.scalar(sql).bind(argument).fetch_one(&mut *unit).await;
+                let answer = unit
+                    .fetch_one(client.query(sql).bind(argument))
+                    .await
+                    .and_then(|row| row.try_get(0));
                 client.commit(unit).await.unwrap();
                 tally.note::<sqlx::Error>(answer, right);
             }
@@ -120,7 +124,7 @@ async fn every_value_is_right_behind_a_pooler_that_does_not_keep_statements() {
     assert_eq!(client.session(), uncached);
     assert_eq!(units(&client).await, ALL_RIGHT);
     assert_eq!(reads(&client).await, ALL_RIGHT);
-    assert!(client.listener().await.unwrap().is_none());
+    assert!(client.listen("any").await.unwrap().is_none());
     client.close().await;
 }
 
@@ -131,7 +135,7 @@ async fn every_value_is_right_behind_a_pooler_that_keeps_statements() {
     assert_eq!(client.session(), PgSession::Shared(StatementMode::Cached));
     assert_eq!(units(&client).await, ALL_RIGHT);
     assert_eq!(reads(&client).await, ALL_RIGHT);
-    assert!(client.listener().await.unwrap().is_none());
+    assert!(client.listen("any").await.unwrap().is_none());
     client.close().await;
 }
 
@@ -219,10 +223,7 @@ async fn finding_out_leaves_nothing_on_the_sessions_of_a_pooler() {
     for _ in 0..5 {
         let client = connect(at(OLD)).await;
         let mut unit = client.begin().await.unwrap();
-        let left: i64 = client
-            .scalar("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%pg_prepared_statements WHERE%'")
-            .fetch_one(&mut *unit)
-            .await
+        let left: i64 = unit.fetch_one(client.query("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%pg_prepared_statements WHERE%'")).await.and_then(|row| row.try_get(0))
             .unwrap();
         assert_eq!(left, 0);
         held.push((client, unit));

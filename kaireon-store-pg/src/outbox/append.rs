@@ -9,7 +9,6 @@ use kaireon_core::store::Generation;
 use kaireon_core::{CustomerId, Effect, Error, ErrorKind, Result};
 
 use super::lanes::Lanes;
-use crate::client::script;
 use crate::error::of_sql;
 use crate::shared::uuid_of;
 use crate::write::{Failure, OutboxRow, Who, draw_generations, enter_outbox};
@@ -48,12 +47,11 @@ impl Lanes {
             rows.push((who, row));
         }
         let mut unit = shared.client.begin().await?;
-        script(&mut unit, entry(&fences, shared.options.write_wait))
+        unit.script(entry(&fences, shared.options.write_wait))
             .await
             .map_err(of_sql)?;
-        let drawn = draw_generations(&mut unit, shared, &customers)
-            .await
-            .map_err(refused)?;
+        let drawn = unit.answer(async |unit| Ok(draw_generations(unit, shared, &customers).await));
+        let drawn = drawn.await.map_err(of_sql)?.map_err(refused)?;
         let rows: Vec<OutboxRow> = rows
             .into_iter()
             .map(|(who, row)| OutboxRow {
@@ -63,7 +61,8 @@ impl Lanes {
                 ..row
             })
             .collect();
-        enter_outbox(&mut unit, shared, &rows).await.map_err(of_sql)?;
+        let entered = unit.answer(async |unit| enter_outbox(unit, shared, &rows).await);
+        entered.await.map_err(of_sql)?;
         shared.client.commit(unit).await?;
         shared.tell(LaneSet::of(&[Lane::Publish]));
         Ok(())

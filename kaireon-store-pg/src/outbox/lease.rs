@@ -6,11 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use kaireon_connect::postgres::PgUnit;
 use kaireon_core::Result;
 use kaireon_core::outbox::{Lane, Lease, LeaseRequest, Leased};
 use kaireon_core::time::{Timestamp, truncate};
 use kaireon_core::wire::corrupt;
-use sqlx::{PgConnection, Row};
+use sqlx::Row;
 
 use super::cursor::token_of;
 use super::lanes::{Known, Lanes};
@@ -97,7 +98,7 @@ impl Lanes {
         self.take_turn(&mut unit, lane).await?;
         let ranges = read_ranges(&mut unit, sql.outbox_ranges.query().bind(lane_number(lane))).await?;
         let query = sql.outbox_relays.query().bind(lane_number(lane)).bind(now);
-        let live = query.fetch_all(&mut *unit).await.map_err(of_sql)?;
+        let live = unit.fetch_all(query).await.map_err(of_sql)?;
         let live = live.iter().map(|row| row.try_get::<String, _>(0));
         let mut live = live.collect::<Result<BTreeSet<_>, _>>().map_err(of_sql)?;
         let plan = plan(ranges, &live, &owner, max_ranges);
@@ -119,9 +120,9 @@ impl Lanes {
                 )
                 .bind(changed.iter().map(|held| held.token).collect::<Vec<_>>())
                 .bind(changed.iter().map(|held| held.owner.clone()).collect::<Vec<_>>());
-            query.execute(&mut *unit).await.map_err(of_sql)?;
+            unit.execute(query).await.map_err(of_sql)?;
             let query = sql.outbox_bury.query().bind(lane_number(lane)).bind(now);
-            query.execute(&mut *unit).await.map_err(of_sql)?;
+            unit.execute(query).await.map_err(of_sql)?;
         }
         let query = sql
             .outbox_die
@@ -129,7 +130,7 @@ impl Lanes {
             .bind(lane_number(lane))
             .bind(owner.clone())
             .bind(now);
-        query.execute(&mut *unit).await.map_err(of_sql)?;
+        unit.execute(query).await.map_err(of_sql)?;
         let ttl = i64::try_from(ttl.as_micros())
             .unwrap_or(i64::MAX / 4)
             .min(i64::MAX / 4);
@@ -140,7 +141,7 @@ impl Lanes {
             .bind(owner)
             .bind(now)
             .bind(ttl);
-        let row = query.fetch_one(&mut *unit).await.map_err(of_sql)?;
+        let row = unit.fetch_one(query).await.map_err(of_sql)?;
         let expires: Timestamp = truncate(row.try_get(0).map_err(of_sql)?);
         self.shared.client.commit(unit).await?;
         self.note_saved(lane, saved).await;
@@ -183,29 +184,29 @@ impl Lanes {
                         .collect::<Vec<_>>(),
                 )
                 .bind(held.iter().map(|(_, token)| *token).collect::<Vec<_>>());
-            let rows = query.fetch_all(&mut *unit).await.map_err(of_sql)?;
+            let rows = unit.fetch_all(query).await.map_err(of_sql)?;
             let owners = rows.iter().map(|row| row.try_get::<Option<String>, _>(0));
             let owners: BTreeSet<_> = owners.collect::<Result<_, _>>().map_err(of_sql)?;
             let query = self.shared.sql.outbox_leave.query().bind(lane_number(lane));
             let owners: Vec<String> = owners.into_iter().flatten().collect();
             let query = query.bind(owners).bind(self.own_time());
-            query.execute(&mut *unit).await.map_err(of_sql)?;
+            unit.execute(query).await.map_err(of_sql)?;
         }
         self.shared.client.commit(unit).await
     }
 
     /// Waits until no other request of the lane is under way; to the end of the transaction.
-    async fn take_turn(&self, unit: &mut PgConnection, lane: Lane) -> Result<()> {
+    async fn take_turn(&self, unit: &mut PgUnit, lane: Lane) -> Result<()> {
         let lock = lock(self.shared.incarnation, LEASE_LOCK + i64::from(lane_number(lane)));
         let query = self.shared.sql.outbox_lock.query().bind(lock);
-        query.execute(unit).await.map(drop).map_err(of_sql)
+        unit.execute(query).await.map(drop).map_err(of_sql)
     }
 
     /// Saves from where the next holder goes on: now and then, and always for ranges that are given back. Returns
     /// what was saved.
     async fn save(
         &self,
-        unit: &mut PgConnection,
+        unit: &mut PgUnit,
         lane: Lane,
         holds: &[(u16, i64)],
         given: &BTreeSet<u16>,
@@ -253,7 +254,7 @@ impl Lanes {
             .bind(tokens)
             .bind(lows)
             .bind(seen);
-        query.execute(unit).await.map_err(of_sql)?;
+        unit.execute(query).await.map_err(of_sql)?;
         Ok(saved)
     }
 
@@ -271,8 +272,8 @@ impl Lanes {
     }
 }
 
-async fn read_ranges(unit: &mut PgConnection, query: crate::client::Bound) -> Result<Vec<Held>> {
-    let rows = query.fetch_all(unit).await.map_err(of_sql)?;
+async fn read_ranges(unit: &mut PgUnit, query: crate::client::Bound) -> Result<Vec<Held>> {
+    let rows = unit.fetch_all(query).await.map_err(of_sql)?;
     let held = |row: &sqlx::postgres::PgRow| -> Result<Held> {
         let range: i16 = row.try_get(0).map_err(of_sql)?;
         let token: i64 = row.try_get(1).map_err(of_sql)?;

@@ -89,7 +89,7 @@ impl Lanes {
             .bind(reasons)
             .bind(self.shared.now());
         let mut unit = self.shared.client.begin().await?;
-        let row = query.fetch_one(&mut *unit).await.map_err(of_sql)?;
+        let row = unit.fetch_one(query).await.map_err(of_sql)?;
         if !row.try_get::<bool, _>(0).map_err(of_sql)? {
             return Err(lost());
         }

@@ -11,13 +11,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use kaireon_core::InteractionId;
 use kaireon_core::outbox::{Lane, LaneSet};
-use sqlx::postgres::{PgListener, PgPoolOptions};
+use kaireon_core::{InteractionId, Result};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use crate::error::of_sql;
 use crate::shared::{Shared, lane_number};
 
 /// The least time between two notifications of one process.
@@ -171,26 +171,21 @@ async fn listen(shared: Arc<Shared>, ear: Arc<Ear>) {
     }
 }
 
-async fn hear(shared: &Shared, ear: &Ear) -> Result<(), sqlx::Error> {
-    // Not one of the pool's: those are few, and this one is kept.
-    let options = shared.client.pg().pool().connect_options();
-    let pool = PgPoolOptions::new()
-        .max_connections(1)
-        .connect_with((*options).clone())
-        .await?;
-    let mut listener = PgListener::connect_with(&pool).await?;
-    listener.listen(&channel(shared)).await?;
+async fn hear(shared: &Shared, ear: &Ear) -> Result<()> {
+    let client = shared.client.pg();
+    let Some(mut told) = client.listen(&channel(shared)).await? else {
+        return Ok(());
+    };
     ear.listening.store(true, Ordering::Relaxed);
+    // What was told before the connection stood, or while it was broken, was missed.
+    ear.hear(LaneSet::of(&Lane::ALL));
     loop {
-        // What was told before the connection stood, or while it was broken, was missed.
-        ear.hear(LaneSet::of(&Lane::ALL));
-        while let Some(told) = listener.try_recv().await? {
-            let Some((name, lanes)) = told.payload().split_once(':') else {
-                continue;
-            };
-            if name != ear.name {
-                ear.hear(LaneSet::from_bits(lanes.parse().unwrap_or_default()));
-            }
+        let text = told.hear().await.map_err(of_sql)?;
+        let Some((name, lanes)) = text.split_once(':') else {
+            continue;
+        };
+        if name != ear.name {
+            ear.hear(LaneSet::from_bits(lanes.parse().unwrap_or_default()));
         }
     }
 }

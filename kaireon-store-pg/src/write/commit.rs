@@ -58,7 +58,9 @@ impl Committer {
 
     /// Gives the connection back.
     pub(super) fn rest(&mut self) {
-        self.connection = None;
+        if let Some(connection) = self.connection.take() {
+            self.shared.client.pg().give_back(connection);
+        }
     }
 
     /// Whether no connection is kept.
@@ -146,6 +148,12 @@ impl Committer {
             self.connection = Some(connection);
         }
         outcome
+    }
+}
+
+impl Drop for Committer {
+    fn drop(&mut self) {
+        self.rest();
     }
 }
 

@@ -11,7 +11,7 @@ use sqlx::{Connection, PgConnection, Row};
 use super::op::{Answer, SharedOp, Value};
 use super::unit::{Failure, Held, run};
 use crate::client::script;
-use crate::error::of_sql;
+use crate::error::{not_applied, of_sql};
 use crate::partitions::Month;
 use crate::shared::Shared;
 
@@ -31,7 +31,8 @@ pub(crate) async fn record_in(
     shared
         .partitions
         .ensure(&shared.client, shared.now(), months)
-        .await?;
+        .await
+        .map_err(not_applied)?;
     let before = read_settings(connection).await?;
     let mut savepoint = connection.begin().await.map_err(of_sql)?;
     let recorded = record(shared, &mut savepoint, ops).await;

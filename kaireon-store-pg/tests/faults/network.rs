@@ -11,7 +11,7 @@ use kaireon_testkit::proxy::{Flow, Link, Proxy, Rule, postgres};
 use crate::place::{LONG, Place, answer, event, facts};
 
 /// A store that takes a connection for broken after two seconds.
-fn impatient(place: &Place, proxy: &Proxy) -> PgStoreConfig {
+pub(crate) fn impatient(place: &Place, proxy: &Proxy) -> PgStoreConfig {
     let mut config = place.through(proxy);
     config.connect.statement_timeout = Some(Duration::from_secs(1));
     config.connect.acquire_timeout = Duration::from_secs(1);
