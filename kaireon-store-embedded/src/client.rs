@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use fjall::config::{CompressionPolicy, FilterPolicy};
 use fjall::{
     AbstractTree, CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Slice,
 };
@@ -98,9 +99,23 @@ impl Space {
     }
 
     fn options(self) -> KeyspaceCreateOptions {
-        KeyspaceCreateOptions::default()
+        let options = KeyspaceCreateOptions::default()
             .max_memtable_size(self.memtable_bytes())
-            .manual_journal_persist(true)
+            .manual_journal_persist(true);
+        let options = match self {
+            // Only ever read by ranges, which ask no filter.
+            Self::History | Self::DecisionsOf | Self::Folds | Self::Expiry => {
+                options.filter_policy(FilterPolicy::disabled())
+            }
+            _ => options,
+        };
+        match self {
+            // Digests, which cannot be made smaller, and what is soon written anew or removed.
+            Self::Dedupe | Self::Customers | Self::Registry | Self::Outbox | Self::Folds => {
+                options.data_block_compression_policy(CompressionPolicy::disabled())
+            }
+            _ => options,
+        }
     }
 }
 

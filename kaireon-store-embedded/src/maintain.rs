@@ -84,13 +84,8 @@ impl Maintenance {
         let view = self.shared.engine()?.view();
         for found in view.range(Space::Pending, Bound::Unbounded, Bound::Unbounded) {
             let (key, _) = found?;
-            let parts = std::str::from_utf8(&key)
-                .ok()
-                .and_then(|key| key.split_once('\0'));
-            let (tenant, customer) = parts.ok_or_else(|| corrupt("a note of an erasure has no customer"))?;
-            let tenant = TenantId::new(tenant).map_err(|_| corrupt("a note of an erasure has no tenant"))?;
-            let customer =
-                CustomerId::new(customer).map_err(|_| corrupt("a note of an erasure has no customer"))?;
+            let (tenant, customer) =
+                keys::read_customer(&key).ok_or_else(|| corrupt("a note of an erasure has no customer"))?;
             self.sweep(&tenant, &customer, None)?;
         }
         Ok(())
@@ -217,8 +212,8 @@ impl Maintenance {
             if expires >= now {
                 break;
             }
-            pieces.remove(Space::Expiry, key)?;
             pieces.remove(Space::Dedupe, dedupe_key.into())?;
+            pieces.remove(Space::Expiry, key)?;
         }
         pieces.flush()
     }
@@ -259,7 +254,7 @@ impl<'a> Pieces<'a> {
     fn remove_interaction(&mut self, view: &View, key: Slice, row: &[u8]) -> Result<()> {
         let interaction = codec::interaction_of(row)?;
         let digest = self.tenant_of.key.idempotency_key(&interaction.idempotency_key);
-        self.expire(view, keys::dedupe(self.tenant, Kind::Interaction, &digest))?;
+        self.expire(view, &keys::dedupe(Kind::Interaction, &digest))?;
         self.count("history", 1);
         self.remove(Space::History, key)
     }
@@ -268,7 +263,7 @@ impl<'a> Pieces<'a> {
         let row = keys::read_row(self.tenant, &key).ok_or_else(|| corrupt("a decision has no customer"))?;
         let id = RecommendationId::new(row.id).map_err(|_| corrupt("a decision has no id"))?;
         let digest = self.tenant_of.key.recommendation(&id);
-        self.expire(view, keys::dedupe(self.tenant, Kind::Decision, &digest))?;
+        self.expire(view, &keys::dedupe(Kind::Decision, &digest))?;
         self.count("decisions", 1);
         self.removal
             .keys
@@ -277,14 +272,14 @@ impl<'a> Pieces<'a> {
     }
 
     /// Notes when the dedupe record of a row that goes may go too.
-    fn expire(&mut self, view: &View, dedupe_key: Vec<u8>) -> Result<()> {
-        let Some(record) = view.get(Space::Dedupe, &dedupe_key)? else {
+    fn expire(&mut self, view: &View, dedupe_key: &[u8]) -> Result<()> {
+        let Some(record) = view.get(Space::Dedupe, dedupe_key)? else {
             return Ok(());
         };
         let arrived_ms = Dedupe::decode(&record)?.arrived_ms;
         let horizon = self.maintenance.shared.config.dedupe_horizon.as_millis();
         let expires = arrived_ms.saturating_add(i64::try_from(horizon).unwrap_or(i64::MAX));
-        let key = keys::expiry(self.tenant, expires, &dedupe_key);
+        let key = keys::expiry(self.tenant, expires, dedupe_key);
         self.removal.expiries.push(key.into());
         Ok(())
     }

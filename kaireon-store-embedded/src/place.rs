@@ -13,7 +13,7 @@ use kaireon_core::{Error, ErrorKind, Result};
 
 use crate::error::io_error;
 
-const FORMAT: &str = "1";
+const FORMAT: &str = "2";
 const TITLE: &str = "kaireon embedded store";
 
 /// How long a store that was just dropped may take to let go of its directory.

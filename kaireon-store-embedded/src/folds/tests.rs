@@ -19,11 +19,16 @@ fn interaction(number: i64) -> Interaction {
         .unwrap()
 }
 
+/// The key of the one customer.
+fn key() -> Slice {
+    keys::customer(&TenantId::new("t").unwrap(), &CustomerId::new("c").unwrap()).into()
+}
+
 fn fold(number: i64, generation: u32) -> Fold {
     let mut contribution = Vec::new();
     Contribution::of(&interaction(number)).put(&mut contribution);
     Fold {
-        key: b"t\0c".into(),
+        key: key(),
         generation: Generation(generation),
         contribution: contribution.into(),
     }
@@ -46,7 +51,7 @@ fn total(own: &Own) -> u64 {
 }
 
 fn own(stored: Option<&[u8]>, folds: &Folds) -> Own {
-    Own::of(stored, &folds.parts(b"t\0c")).unwrap().unwrap()
+    Own::of(stored, &folds.parts(&key())).unwrap().unwrap()
 }
 
 #[test]
@@ -79,7 +84,7 @@ fn what_a_value_has_is_not_added_again() {
     for number in 0..10 {
         folds.push(number as u64 + 1, &[], vec![fold(number, 0)]).unwrap();
     }
-    let before = folds.parts(b"t\0c");
+    let before = folds.parts(&key());
     let value = own(None, &folds).encode();
     assert_eq!(codec::own_of(&value).unwrap().1, 10);
     let again = Own::of(Some(&value), &before).unwrap().unwrap();
@@ -94,7 +99,7 @@ fn a_raised_generation_takes_nothing_of_the_one_before() {
     let folds = Folds::new();
     folds.push(1, &[], vec![fold(1, 0), fold(2, 0)]).unwrap();
     let value = own(None, &folds).encode();
-    folds.push(2, &[b"t\0c".into()], vec![fold(3, 1)]).unwrap();
+    folds.push(2, &[key()], vec![fold(3, 1)]).unwrap();
     let raised = own(Some(&value), &folds);
     assert_eq!((raised.generation, total(&raised)), (Generation(1), 1));
     // One that was drawn before and comes late has no place.
@@ -116,9 +121,9 @@ fn memory_is_counted_down_to_nothing() {
     let waiting = folds.bytes.load(Ordering::Acquire);
     assert!(waiting > 0 && waiting < most, "{waiting}");
     folds.seal().unwrap();
-    folds.forget_sealed([Slice::from(b"t\0c")].iter());
+    folds.forget_sealed([key()].iter());
     assert_eq!(folds.bytes.load(Ordering::Acquire), 0);
-    assert!(folds.parts(b"t\0c").is_empty());
+    assert!(folds.parts(&key()).is_empty());
     assert_eq!(folds.logged_upto(150, 1_000).len(), 150);
     folds.forget_logged(150);
     assert_eq!(folds.logged_upto(u64::MAX, 1_000).len(), 50);
@@ -134,7 +139,7 @@ fn what_shrinks_when_it_is_folded_among_itself_is_counted_as_it_is() {
     let waiting = folds.bytes.load(Ordering::Acquire);
     assert!(waiting < 16 << 10, "{waiting}");
     folds.seal().unwrap();
-    folds.forget_sealed([Slice::from(b"t\0c")].iter());
+    folds.forget_sealed([key()].iter());
     assert_eq!(folds.bytes.load(Ordering::Acquire), 0);
 }
 

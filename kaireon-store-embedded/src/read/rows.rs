@@ -8,7 +8,7 @@ use kaireon_core::store::{
     Accepted, HistoryCursor, HistoryQuery, Page, ScanCursor, ScanQuery, Tombstone, TombstoneQuery,
 };
 use kaireon_core::wire::corrupt;
-use kaireon_core::{CustomerId, Decision, Error, Interaction, RecommendationId, Result, TenantId};
+use kaireon_core::{Decision, Error, Interaction, RecommendationId, Result, TenantId};
 
 use super::generation;
 use crate::client::{Space, View};
@@ -84,9 +84,9 @@ pub(crate) fn walk(
     window: (i64, i64),
     mut visit: impl FnMut(RowKey<'_>, &Slice, &Slice) -> Result<bool>,
 ) -> Result<()> {
-    let prefix = keys::tenant(tenant);
-    let end = tenant_end(&prefix);
-    let mut place = after.map_or(Bound::Included(prefix), Bound::Excluded);
+    let lead = keys::tenant_lead(tenant);
+    let end = keys::behind_lead(lead).to_vec();
+    let mut place = after.map_or(Bound::Included(lead.to_vec()), Bound::Excluded);
     loop {
         let first = view
             .range(space, place.clone(), Bound::Excluded(end.clone()))
@@ -94,10 +94,15 @@ pub(crate) fn walk(
         let Some(first) = first.transpose()? else {
             return Ok(());
         };
-        let row = keys::read_row(tenant, &first.0).ok_or_else(|| corrupt("a row has no customer"))?;
-        let id = CustomerId::new(row.customer).map_err(|_| corrupt("a row has no customer"))?;
-        let key = keys::customer(tenant, &id);
-        let rows = keys::rows(&key, generation(view, tenant, of, &id)?);
+        let no_customer = || corrupt("a row has no customer");
+        let key = keys::customer_of_row(&first.0).ok_or_else(no_customer)?;
+        let (of_tenant, id) = keys::read_customer(key).ok_or_else(no_customer)?;
+        if of_tenant != *tenant {
+            // Of another tenant with the same hash.
+            place = Bound::Included(keys::behind(key));
+            continue;
+        }
+        let rows = keys::rows(key, generation(view, tenant, of, &id)?);
         let from = Bound::Included(keys::time(&rows, window.0));
         let until = Bound::Excluded(keys::time(&rows, window.1));
         // A cursor may lie in the middle of this customer.
@@ -114,13 +119,13 @@ pub(crate) fn walk(
         if some {
             for found in view.range(space, from, until) {
                 let (key, value) = found?;
-                let row = keys::read_row(tenant, &key).ok_or_else(|| corrupt("a row has no customer"))?;
+                let row = keys::read_row(tenant, &key).ok_or_else(no_customer)?;
                 if !visit(row, &key, &value)? {
                     return Ok(());
                 }
             }
         }
-        place = Bound::Included(keys::behind(&key));
+        place = Bound::Included(keys::behind(key));
     }
 }
 
@@ -145,9 +150,8 @@ pub(crate) fn scan(
         cursor,
     } = query;
     let (mut items, mut last, mut next) = (Vec::new(), None::<Slice>, None);
-    let after = cursor
-        .map(|cursor| read_cursor('i', &tenant, &cursor))
-        .transpose()?;
+    let after = cursor.map(|cursor| read_row_cursor('i', &tenant, &cursor));
+    let after = after.transpose()?;
     let window = (of.settings.watermark_ms.unwrap_or(0), i64::MAX);
     walk(
         view,
@@ -157,7 +161,7 @@ pub(crate) fn scan(
         window,
         |row, key, value| {
             if items.len() == limit as usize {
-                next = last.as_ref().map(|key| write_cursor('i', &tenant, key));
+                next = last.as_ref().map(|key| write_row_cursor('i', &tenant, key));
                 return Ok(false);
             }
             items.push(Accepted {
@@ -183,9 +187,8 @@ pub(crate) fn scan_decisions(
         cursor,
     } = query;
     let (mut items, mut last, mut next) = (Vec::new(), None::<Slice>, None);
-    let after = cursor
-        .map(|cursor| read_cursor('d', &tenant, &cursor))
-        .transpose()?;
+    let after = cursor.map(|cursor| read_row_cursor('d', &tenant, &cursor));
+    let after = after.transpose()?;
     let window = (of.settings.watermark_ms.unwrap_or(0), i64::MAX);
     walk(
         view,
@@ -195,7 +198,7 @@ pub(crate) fn scan_decisions(
         window,
         |row, key, _| {
             if items.len() == limit as usize {
-                next = last.as_ref().map(|key| write_cursor('d', &tenant, key));
+                next = last.as_ref().map(|key| write_row_cursor('d', &tenant, key));
                 return Ok(false);
             }
             let id = RecommendationId::new(row.id).map_err(|_| corrupt("a decision has no id"))?;
@@ -248,9 +251,8 @@ pub(crate) fn tombstones(view: &View, query: TombstoneQuery) -> Result<Page<Tomb
         cursor,
     } = query;
     let prefix = keys::tenant(&tenant);
-    let after = cursor
-        .map(|cursor| read_cursor('t', &tenant, &cursor))
-        .transpose()?;
+    let after = cursor.map(|cursor| read_cursor('t', &cursor)).transpose()?;
+    let after = after.map(|rest| [prefix.as_slice(), &rest].concat());
     let from = after.map_or_else(|| Bound::Included(prefix.clone()), Bound::Excluded);
     let mut page = Page {
         items: Vec::new(),
@@ -260,7 +262,7 @@ pub(crate) fn tombstones(view: &View, query: TombstoneQuery) -> Result<Page<Tomb
     for found in view.range(Space::Tombstones, from, Bound::Excluded(tenant_end(&prefix))) {
         let (key, value) = found?;
         if page.items.len() == limit as usize {
-            page.next = last.map(|key: Slice| write_cursor('t', &tenant, &key));
+            page.next = last.map(|key: Slice| write_cursor('t', &key[prefix.len()..]));
             break;
         }
         let digest = key.get(prefix.len()..).and_then(|digest| digest.try_into().ok());
@@ -274,16 +276,21 @@ pub(crate) fn tombstones(view: &View, query: TombstoneQuery) -> Result<Page<Tomb
 }
 
 /// A cursor holds the key behind its tenant, so that one of another tenant reads nothing of theirs.
-fn write_cursor(kind: char, tenant: &TenantId, key: &[u8]) -> ScanCursor {
+fn write_cursor(kind: char, behind_tenant: &[u8]) -> ScanCursor {
     let mut text = format!("{kind}1.");
-    for byte in &key[tenant.as_str().len() + 1..] {
+    for byte in behind_tenant {
         text.push_str(&format!("{byte:02x}"));
     }
     ScanCursor::new(text)
 }
 
-/// The key that a cursor was made after.
-fn read_cursor(kind: char, tenant: &TenantId, cursor: &ScanCursor) -> Result<Vec<u8>> {
+fn write_row_cursor(kind: char, tenant: &TenantId, key: &[u8]) -> ScanCursor {
+    let kept = keys::row_behind_tenant(tenant, key).expect("the key was read as one of the tenant's rows");
+    write_cursor(kind, kept)
+}
+
+/// What a cursor holds.
+fn read_cursor(kind: char, cursor: &ScanCursor) -> Result<Vec<u8>> {
     let read = || {
         let digits = cursor.as_str().strip_prefix(kind)?.strip_prefix("1.")?;
         if digits.len() % 2 != 0
@@ -292,11 +299,20 @@ fn read_cursor(kind: char, tenant: &TenantId, cursor: &ScanCursor) -> Result<Vec
         {
             return None;
         }
-        let mut key = keys::tenant(tenant);
-        for at in (0..digits.len()).step_by(2) {
-            key.push(u8::from_str_radix(&digits[at..at + 2], 16).ok()?);
-        }
-        Some(key)
+        let byte = |at| u8::from_str_radix(&digits[at..at + 2], 16).ok();
+        (0..digits.len()).step_by(2).map(byte).collect()
     };
-    read().ok_or_else(|| Error::invalid("cursor", "is not a scan cursor of this store"))
+    read().ok_or_else(not_a_cursor)
 }
+
+/// The key of the row that a cursor was made after.
+fn read_row_cursor(kind: char, tenant: &TenantId, cursor: &ScanCursor) -> Result<Vec<u8>> {
+    keys::row_of_tenant(tenant, &read_cursor(kind, cursor)?).ok_or_else(not_a_cursor)
+}
+
+fn not_a_cursor() -> Error {
+    Error::invalid("cursor", "is not a scan cursor of this store")
+}
+
+#[cfg(test)]
+mod tests;

@@ -123,13 +123,10 @@ impl RecordOp {
         dedupe.encode(&mut buffer);
         let dedupe = Slice::from(buffer.as_slice());
         buffer.clear();
-        keys::put_dedupe(&mut buffer, &value.tenant, keys::Kind::Interaction, &digest);
-        let dedupe_key = Slice::from(buffer.as_slice());
-        buffer.clear();
         Contribution::of(&value).put(&mut buffer);
         Self {
             identity,
-            dedupe_key,
+            dedupe_key: keys::dedupe(keys::Kind::Interaction, &digest).into(),
             dedupe,
             customer_key: keys::customer(&value.tenant, &value.customer).into(),
             contribution: Slice::from(buffer.as_slice()),
@@ -167,7 +164,7 @@ impl DecisionOp {
         let digest = key.recommendation(&value.id);
         Self {
             content: key.content(&value),
-            dedupe_key: keys::dedupe(&value.tenant, keys::Kind::Decision, &digest).into(),
+            dedupe_key: keys::dedupe(keys::Kind::Decision, &digest).into(),
             customer_key: keys::customer(&value.tenant, &value.customer).into(),
             row: row.into(),
             value,

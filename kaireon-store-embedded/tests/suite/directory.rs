@@ -67,8 +67,16 @@ async fn a_store_of_an_unknown_format_is_refused_by_name_and_left_alone() {
     let dir = parent.path().join("data");
     open(&dir).await.unwrap().disconnect().await.unwrap();
     let known = fs::read_to_string(dir.join("KAIREON")).unwrap();
-    fs::write(dir.join("KAIREON"), known.replace("format 1", "format 7")).unwrap();
-    refused(&dir, "is of format 7, and this version knows format 1").await;
+    // Of an older version, and of a newer one.
+    for other in ["1", "7"] {
+        let of_other = known.replace("format 2", &format!("format {other}"));
+        fs::write(dir.join("KAIREON"), of_other).unwrap();
+        refused(
+            &dir,
+            &format!("is of format {other}, and this version knows format 2"),
+        )
+        .await;
+    }
     fs::write(dir.join("KAIREON"), "what is this").unwrap();
     assert_eq!(open(&dir).await.unwrap_err().kind(), ErrorKind::Corrupt);
     fs::write(dir.join("KAIREON"), known).unwrap();
