@@ -36,6 +36,9 @@ pub struct EmbeddedConfig {
     /// so in the background; 32 MiB by default. Reads count it all the same. Up to twice as much waits in memory, and
     /// is read again from a log when the store is opened after a crash.
     pub fold_buffer_bytes: usize,
+    /// The bytes of a filter in memory that tells fresh idempotency keys from known ones without a look-up; 16 MiB by
+    /// default, enough for some 13 million records. With more of them fresh keys are looked up more often.
+    pub dedupe_filter_bytes: usize,
     /// The most bytes of journals on disk before memory is written out to let go of them; 256 MiB by default, at
     /// least 64 MiB.
     pub max_journal_bytes: u64,
@@ -53,6 +56,7 @@ impl Default for EmbeddedConfig {
             block_cache_bytes: 64 << 20,
             summary_cache_bytes: 32 << 20,
             fold_buffer_bytes: 32 << 20,
+            dedupe_filter_bytes: 16 << 20,
             max_journal_bytes: 256 << 20,
         }
     }
@@ -165,6 +169,7 @@ impl fmt::Debug for EmbeddedConfig {
             block_cache_bytes,
             summary_cache_bytes,
             fold_buffer_bytes,
+            dedupe_filter_bytes,
             max_journal_bytes,
         } = self;
         f.debug_struct("EmbeddedConfig")
@@ -177,6 +182,7 @@ impl fmt::Debug for EmbeddedConfig {
             .field("block_cache_bytes", block_cache_bytes)
             .field("summary_cache_bytes", summary_cache_bytes)
             .field("fold_buffer_bytes", fold_buffer_bytes)
+            .field("dedupe_filter_bytes", dedupe_filter_bytes)
             .field("max_journal_bytes", max_journal_bytes)
             .finish()
     }

@@ -20,6 +20,7 @@ pub(crate) use part::{Own, Part};
 use std::collections::hash_map::{Entry, RandomState};
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -35,7 +36,8 @@ const IDLE: Duration = Duration::from_millis(20);
 /// After how long it does so all the same.
 const LONGEST: Duration = Duration::from_secs(10);
 
-type Parts = HashMap<Slice, Part, Keyed>;
+/// Shared with whoever reads them or folds them; one that is added to meanwhile becomes another.
+type Parts = HashMap<Slice, Arc<Part>, Keyed>;
 
 /// Parts by customer, in memory.
 pub(crate) struct Folds {
@@ -106,7 +108,7 @@ impl Folds {
     }
 
     /// What a customer has here, older parts first. To be taken before the customer's own value is read.
-    pub(crate) fn parts(&self, key: &[u8]) -> Vec<Part> {
+    pub(crate) fn parts(&self, key: &[u8]) -> Vec<Arc<Part>> {
         let shard = self.shard(key).lock();
         let parts = [&shard.sealed, &shard.open].map(|parts| parts.get(key).cloned());
         parts.into_iter().flatten().collect()
@@ -145,9 +147,10 @@ impl Folds {
                     Entry::Vacant(fresh) => {
                         let part = Part::new(sequence, fold.generation, &fold.key);
                         was_empty |= self.bytes.fetch_add(part.bytes, Ordering::AcqRel) == 0;
-                        fresh.insert(part)
+                        fresh.insert(Arc::new(part))
                     }
                 };
+                let part = Arc::make_mut(part);
                 // A part shrinks where its contributions are folded among themselves.
                 let before = part.bytes;
                 if let Err(error) = part.push(sequence, fold) {
@@ -240,7 +243,7 @@ impl Folds {
                     }
                     Entry::Occupied(mut known) => {
                         let before = known.get().bytes + part.bytes;
-                        known.get_mut().absorb(part)?;
+                        Arc::make_mut(known.get_mut()).absorb(&part)?;
                         self.bytes.fetch_add(known.get().bytes, Ordering::AcqRel);
                         self.bytes.fetch_sub(before, Ordering::AcqRel);
                     }
@@ -251,11 +254,16 @@ impl Folds {
     }
 
     /// The sealed parts, in the order of their keys.
-    fn sealed(&self) -> Vec<(Slice, Part)> {
+    fn sealed(&self) -> Vec<(Slice, Arc<Part>)> {
         let mut all = Vec::new();
         for shard in &self.shards {
             let shard = shard.lock();
-            all.extend(shard.sealed.iter().map(|(key, part)| (key.clone(), part.clone())));
+            all.extend(
+                shard
+                    .sealed
+                    .iter()
+                    .map(|(key, part)| (key.clone(), Arc::clone(part))),
+            );
         }
         all.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         all
@@ -287,8 +295,13 @@ impl Folds {
         self.notify();
     }
 
+    /// Whether the threads of the store are to end.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
     /// Waits for a while, or until it is to stop.
-    fn rest(&self, pause: Duration) {
+    pub(crate) fn rest(&self, pause: Duration) {
         let mut signal = self.signal.lock();
         let until = Instant::now() + pause;
         while !self.stop.load(Ordering::Acquire) {
@@ -321,12 +334,12 @@ impl Folds {
     }
 }
 
-/// Hashes customers' keys, which hosts choose, under a key of its own.
+/// Hashes keys, of which hosts choose some, under a key of its own.
 #[derive(Clone, Copy)]
-struct Keyed(u64);
+pub(crate) struct Keyed(u64);
 
 impl Keyed {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(RandomState::new().hash_one(0))
     }
 }
@@ -339,7 +352,7 @@ impl BuildHasher for Keyed {
     }
 }
 
-struct KeyedHasher(u64);
+pub(crate) struct KeyedHasher(u64);
 
 impl Hasher for KeyedHasher {
     fn write(&mut self, bytes: &[u8]) {

@@ -49,6 +49,7 @@ mod open;
 mod outbox;
 mod place;
 mod read;
+mod seen;
 mod shared;
 mod store;
 mod writer;

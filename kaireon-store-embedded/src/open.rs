@@ -15,6 +15,7 @@ use crate::folds;
 use crate::journal;
 use crate::keys;
 use crate::place::{Found, Place};
+use crate::seen;
 use crate::shared::{Loaded, Shared};
 use crate::store::Recovery;
 use crate::writer::{Answer, Op, Writer};
@@ -60,7 +61,12 @@ pub(crate) fn open(config: EmbeddedConfig) -> Result<(Arc<Shared>, Submitter<Op,
     let folder = thread("kaireon-folder")
         .spawn(move || folds::run(&of_folder))
         .map_err(io_error)?;
-    let spawned = thread("kaireon-writer").spawn(move || writer.run(waiting, folder));
+    let of_learner = Arc::clone(&shared);
+    let learner = thread("kaireon-recall").spawn(move || seen::learn(&of_learner));
+    let spawned = match learner {
+        Ok(learner) => thread("kaireon-writer").spawn(move || writer.run(waiting, [folder, learner])),
+        Err(error) => Err(error),
+    };
     if spawned.is_err() {
         shared.folds.stop();
     }

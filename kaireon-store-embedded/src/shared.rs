@@ -20,6 +20,7 @@ use crate::folds::{Fold, Folds};
 use crate::hot::HotCustomers;
 use crate::keys;
 use crate::leases::Leases;
+use crate::seen::Seen;
 use crate::store::Recovery;
 
 pub(crate) struct Shared {
@@ -34,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) head: Mutex<Head>,
     pub(crate) hot: HotCustomers,
     pub(crate) folds: Folds,
+    /// Which dedupe records there may be.
+    pub(crate) seen: Mutex<Seen>,
     pub(crate) leases: Mutex<Leases>,
     /// Per lane: grows when entries were written.
     pub(crate) written: [watch::Sender<u64>; 3],
@@ -76,6 +79,7 @@ impl Shared {
         let shared = Self {
             hot: HotCustomers::new(config.summary_cache_bytes),
             folds: Folds::new(),
+            seen: Mutex::new(Seen::new(config.dedupe_filter_bytes, loaded.head.sequence == 0)),
             config,
             master_key,
             incarnation,

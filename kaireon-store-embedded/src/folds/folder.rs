@@ -83,7 +83,7 @@ fn fold_sealed(shared: &Shared) -> Result<Option<(u64, Error)>> {
 }
 
 /// Folds some customers' parts in one write. Under the turn.
-fn fold_piece(shared: &Shared, engine: &Engine, piece: &[(Slice, Part)]) -> Result<Vec<(u64, Error)>> {
+fn fold_piece(shared: &Shared, engine: &Engine, piece: &[(Slice, Arc<Part>)]) -> Result<Vec<(u64, Error)>> {
     let mut changes: Vec<Change> = Vec::with_capacity(piece.len() * 2);
     let mut closed: BTreeMap<Vec<u8>, Stats> = BTreeMap::new();
     let (mut values, mut left) = (Vec::with_capacity(piece.len()), Vec::new());
@@ -118,7 +118,7 @@ fn fold_piece(shared: &Shared, engine: &Engine, piece: &[(Slice, Part)]) -> Resu
 fn fold_one(
     shared: &Shared,
     engine: &Engine,
-    (key, part): (&Slice, &Part),
+    (key, part): (&Slice, &Arc<Part>),
     changes: &mut Vec<Change>,
     closed: &mut BTreeMap<Vec<u8>, Stats>,
 ) -> Result<Option<Slice>> {

@@ -1,9 +1,12 @@
 //! What some commits add to one customer, and a customer's own value together with it.
 
+use std::sync::Arc;
+
 use fjall::Slice;
 use kaireon_core::store::Generation;
 use kaireon_core::summary::Contribution;
 use kaireon_core::summary::packed::{MAX_PACKED_BYTES, Packed};
+use kaireon_core::wire::{Reader, put_bytes};
 use kaireon_core::{Result, Summary};
 
 use super::Fold;
@@ -28,7 +31,10 @@ pub(crate) struct Part {
     packed: Slice,
     /// What that closed.
     closed: Vec<Summary>,
-    contributions: Vec<Slice>,
+    /// What was not, each led by its length: one buffer, because most customers have few.
+    contributions: Vec<u8>,
+    /// How many these are.
+    count: usize,
     /// About how many bytes all that is.
     pub(super) bytes: usize,
 }
@@ -42,6 +48,7 @@ impl Part {
             packed: Slice::empty(),
             closed: Vec::new(),
             contributions: Vec::new(),
+            count: 0,
             bytes: key.len() + OVERHEAD,
         }
     }
@@ -65,46 +72,42 @@ impl Part {
         if fold.generation < self.generation || fold.contribution.is_empty() {
             return Ok(());
         }
-        self.bytes += fold.contribution.len() + size_of::<Slice>();
-        self.contributions.push(fold.contribution);
-        if self.contributions.len() >= MANY {
+        self.bytes -= self.contributions.capacity();
+        put_bytes(&mut self.contributions, &fold.contribution);
+        self.bytes += self.contributions.capacity();
+        self.count += 1;
+        if self.count >= MANY {
             self.compact(None)?;
         }
         Ok(())
     }
 
     /// Adds the part of later commits.
-    pub(super) fn absorb(&mut self, later: Self) -> Result<()> {
+    pub(super) fn absorb(&mut self, later: &Self) -> Result<()> {
         if later.generation != self.generation {
             if later.generation > self.generation {
-                *self = later;
+                *self = later.clone();
             }
             return Ok(());
         }
         self.upto = later.upto;
-        let Self {
-            packed,
-            closed,
-            contributions,
-            ..
-        } = later;
-        self.closed.extend(closed);
-        self.contributions.extend(contributions);
-        self.compact(Some(&packed))
+        self.bytes -= self.contributions.capacity() + self.closed.len() * OVERHEAD;
+        self.closed.extend(later.closed.iter().cloned());
+        self.contributions.extend_from_slice(&later.contributions);
+        self.bytes += self.contributions.capacity() + self.closed.len() * OVERHEAD;
+        self.compact(Some(&later.packed))
     }
 
     /// Folds the contributions, and what another has folded, into one packed value.
     fn compact(&mut self, other: Option<&[u8]>) -> Result<()> {
-        let length = |bytes: &Slice| bytes.len() + size_of::<Slice>();
-        let before = self.packed.len() + self.contributions.iter().map(length).sum::<usize>();
-        let before = before + self.closed.len() * OVERHEAD;
+        let before = self.packed.len() + self.contributions.capacity() + self.closed.len() * OVERHEAD;
         let mut packed = packed_of(&self.packed)?;
         if let Some(other) = other {
             packed.absorb(packed_of(other)?, &mut self.closed);
         }
-        for contribution in self.contributions.drain(..) {
-            packed.fold(&Contribution::read(&contribution)?, &mut self.closed);
-        }
+        fold_each(&self.contributions, &mut packed, &mut self.closed)?;
+        self.contributions = Vec::new();
+        self.count = 0;
         let mut bytes = Vec::new();
         packed.encode_within(MAX_PACKED_BYTES, &mut bytes, &mut self.closed);
         self.packed = bytes.into();
@@ -122,11 +125,17 @@ impl Part {
         for summary in &self.closed {
             packed.add(summary, closed);
         }
-        for contribution in &self.contributions {
-            packed.fold(&Contribution::read(contribution)?, closed);
-        }
-        Ok(())
+        fold_each(&self.contributions, packed, closed)
     }
+}
+
+/// Folds contributions, each led by its length.
+fn fold_each(contributions: &[u8], packed: &mut Packed, closed: &mut Vec<Summary>) -> Result<()> {
+    let mut reader = Reader::new(contributions);
+    while !reader.rest().is_empty() {
+        packed.fold(&Contribution::read(reader.bytes()?)?, closed);
+    }
+    Ok(())
 }
 
 /// Makes one summary of those of the same dimension, value and period.
@@ -165,7 +174,7 @@ impl Own {
     /// Adds parts to what is stored; `None` where there is neither. The parts were taken before the value was read.
     ///
     /// What is of a generation before the newest among them is passed over.
-    pub(crate) fn of(stored: Option<&[u8]>, parts: &[Part]) -> Result<Option<Self>> {
+    pub(crate) fn of(stored: Option<&[u8]>, parts: &[Arc<Part>]) -> Result<Option<Self>> {
         let stored = stored.map(codec::own_of).transpose()?;
         let generations = parts.iter().map(|part| part.generation);
         let generations = generations.chain(stored.iter().map(|(generation, ..)| *generation));

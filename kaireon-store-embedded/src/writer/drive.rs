@@ -48,7 +48,7 @@ impl Writer {
     }
 
     /// Serves the queue until it is closed and empty, then closes the database and lets go of the directory.
-    pub(crate) fn run(mut self, mut queue: Queue<Op, Answer>, folder: JoinHandle<()>) {
+    pub(crate) fn run(mut self, mut queue: Queue<Op, Answer>, threads: [JoinHandle<()>; 2]) {
         while let Some(mut batch) = queue.next_blocking() {
             let ops = batch.take_items();
             let answers = self.commit(&ops);
@@ -58,7 +58,8 @@ impl Writer {
                 .wait_for_room(self.shared.config.fold_buffer_bytes);
         }
         self.shared.folds.stop();
-        if folder.join().is_err() || folds::fold_all(&self.shared).is_err() {
+        let joined = threads.map(|thread| thread.join().is_ok());
+        if joined != [true; 2] || folds::fold_all(&self.shared).is_err() {
             // It is all in the log, which is read when the directory is opened again.
             tracing::warn!("summaries of the embedded store stay in its log");
         }

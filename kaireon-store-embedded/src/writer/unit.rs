@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::Arc;
 
 use fjall::Slice;
 use kaireon_core::digest::Digest;
@@ -14,7 +15,7 @@ use parking_lot::MutexGuard;
 use super::{Answer, Op};
 use crate::client::{Change, Engine, Space};
 use crate::codec::{self, Head, Pending, Settings};
-use crate::folds::{self, Fold, Own, Part, Turn};
+use crate::folds::{self, Fold, Keyed, Own, Part, Turn};
 use crate::keys;
 use crate::shared::{Shared, Tenant};
 
@@ -37,7 +38,7 @@ pub(crate) struct Unit<'a> {
     turn: Option<MutexGuard<'a, Turn>>,
     told: [bool; 3],
     /// Dedupe records that were looked up ahead or written.
-    known: HashMap<Slice, Option<Slice>>,
+    known: HashMap<Slice, Option<Slice>, Keyed>,
 }
 
 /// From how many operations on it is worth looking up ahead.
@@ -87,11 +88,11 @@ impl<'a> Unit<'a> {
             closed: HashMap::new(),
             turn: None,
             told: [false; 3],
-            known: HashMap::new(),
+            known: HashMap::with_hasher(Keyed::new()),
         }
     }
 
-    /// Looks up the dedupe records of many operations in the order of their keys.
+    /// Looks up the dedupe records that many operations may find, in the order of their keys.
     ///
     /// Digests are random, so one by one each look-up would walk over memory that none before has touched; in
     /// order they share most of the way, and the insertions behind them find it in cache.
@@ -99,10 +100,14 @@ impl<'a> Unit<'a> {
         if ops.len() < AHEAD {
             return;
         }
-        let mut keys: Vec<&Slice> = ops.iter().filter_map(Op::dedupe_key).collect();
+        self.known.reserve(ops.len());
+        self.changes.reserve(ops.len() * 3);
+        let mut keys: Vec<&Slice> = {
+            let seen = self.shared.seen.lock();
+            let keys = ops.iter().filter_map(Op::dedupe_key);
+            keys.filter(|key| seen.may_hold(key)).collect()
+        };
         keys.sort_unstable();
-        self.known.reserve(keys.len());
-        self.changes.reserve(keys.len() * 3);
         for key in keys {
             // What cannot be read is read again by the operation that needs it, which then fails alone.
             if let Ok(found) = self.engine.get(Space::Dedupe, key) {
@@ -207,12 +212,14 @@ impl<'a> Unit<'a> {
     pub(super) fn dedupe(&self, key: &Slice) -> Result<Option<Slice>> {
         match self.known.get(key) {
             Some(found) => Ok(found.clone()),
+            None if !self.shared.seen.lock().may_hold(key) => Ok(None),
             None => self.engine.get(Space::Dedupe, key),
         }
     }
 
     /// Writes a dedupe record.
     pub(super) fn put_dedupe(&mut self, key: &Slice, value: Slice) {
+        self.shared.seen.lock().insert(key);
         self.known.insert(key.clone(), Some(value.clone()));
         self.put(Space::Dedupe, key.clone(), Some(value));
     }
@@ -367,7 +374,7 @@ impl<'a> Unit<'a> {
             .into_iter()
             .partition(|fold| fold.key == *key);
         self.folds = others;
-        parts.extend(Part::of(self.head.sequence + 1, mine)?);
+        parts.extend(Part::of(self.head.sequence + 1, mine)?.map(Arc::new));
         let Some(mut own) = Own::of(stored.as_deref(), &parts)? else {
             return Ok(Vec::new());
         };
