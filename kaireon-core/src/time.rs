@@ -29,6 +29,25 @@ pub const MAX_AHEAD: TimeDelta = TimeDelta::hours(24);
 pub trait Clock: Send + Sync + fmt::Debug {
     /// The present time, in whole milliseconds.
     fn now(&self) -> Timestamp;
+
+    /// Whose time that is. A backend whose server has a clock of its own may go by that where it is [`Real`], and
+    /// must not where it is [`Own`]. A clock that says nothing is [`Own`], which is right of any.
+    ///
+    /// [`Real`]: TimeSource::Real
+    /// [`Own`]: TimeSource::Own
+    fn source(&self) -> TimeSource {
+        TimeSource::Own
+    }
+}
+
+/// Whose time a [`Clock`] shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TimeSource {
+    /// The real time, which every other machine's clock shows as well, but for how far they differ.
+    Real,
+    /// A time of its own, such as one that a test moves: no other clock stands for it.
+    Own,
 }
 
 /// The machine's clock.
@@ -39,11 +58,19 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         truncate(Utc::now())
     }
+
+    fn source(&self) -> TimeSource {
+        TimeSource::Real
+    }
 }
 
 impl<T: Clock + ?Sized> Clock for Arc<T> {
     fn now(&self) -> Timestamp {
         (**self).now()
+    }
+
+    fn source(&self) -> TimeSource {
+        (**self).source()
     }
 }
 
@@ -72,6 +99,10 @@ impl ManualClock {
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
         from_millis(self.0.load(Ordering::SeqCst)).unwrap_or(DateTime::UNIX_EPOCH)
+    }
+
+    fn source(&self) -> TimeSource {
+        TimeSource::Own
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use chrono::TimeDelta;
 use parking_lot::Mutex;
 
-use super::{Clock, SystemClock, Timestamp, from_millis};
+use super::{Clock, SystemClock, TimeSource, Timestamp, from_millis};
 
 /// The machine's steady clock, counted on from what the wall clock showed when it was made: setting the wall clock
 /// does not move it.
@@ -37,6 +37,10 @@ impl Clock for SteadyClock {
     fn now(&self) -> Timestamp {
         let elapsed = i64::try_from(self.steady.elapsed().as_millis()).unwrap_or(i64::MAX);
         self.wall + TimeDelta::milliseconds(elapsed)
+    }
+
+    fn source(&self) -> TimeSource {
+        TimeSource::Real
     }
 }
 
@@ -78,6 +82,10 @@ impl Clock for ForwardClock {
         seen.last = millis;
         from_millis(millis.saturating_add(seen.moved)).unwrap_or(now)
     }
+
+    fn source(&self) -> TimeSource {
+        self.clock.source()
+    }
 }
 
 #[cfg(test)]
@@ -98,6 +106,15 @@ mod tests {
         assert_eq!(forward.now(), start + TimeDelta::seconds(7));
         manual.advance(TimeDelta::hours(1));
         assert_eq!(forward.now(), start + TimeDelta::seconds(3_607));
+    }
+
+    #[test]
+    fn a_clock_over_another_shows_the_same_time_as_that() {
+        let manual = ManualClock::at(from_millis(0).unwrap());
+        assert_eq!(ForwardClock::new(Arc::new(manual)).source(), TimeSource::Own);
+        let forward: Arc<dyn Clock> = Arc::new(ForwardClock::new(Arc::new(SteadyClock::new())));
+        assert_eq!(forward.source(), TimeSource::Real);
+        assert_eq!(Arc::new(SystemClock).source(), TimeSource::Real);
     }
 
     #[test]
