@@ -10,6 +10,7 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use crate::error::{Remedy, half_done, of_sql, remedy};
+use crate::fence::confirm;
 use crate::read::closed_summary;
 use crate::shared::{Shared, Tenant, uuid_of};
 use crate::write::{generation, packed_of};
@@ -17,16 +18,31 @@ use crate::write::{generation, packed_of};
 /// Erases a customer, or goes on with it, or repeats the receipt.
 pub(crate) async fn erase(shared: &Shared, request: Erasure) -> Result<ErasureReceipt> {
     let Erasure { tenant, customer, id } = request;
-    let known = shared.tenant(&tenant).await?;
-    let digest = uuid_of(&known.customer(&customer));
-    loop {
-        if let Some((receipt, true)) = find_receipt(shared, &known, digest, &id).await? {
-            return Ok(receipt);
-        }
-        begin(shared, &known, digest, (&tenant, &customer), &id).await?;
-        let swept = sweep(shared, Some((known.number, digest))).await;
-        swept.map_err(half_done)?;
-    }
+    let (customer, id) = (&customer, &id);
+    shared
+        .under_number(&tenant, |tenant| async move {
+            let digest = uuid_of(&tenant.customer(customer));
+            loop {
+                if let Some((receipt, true)) = find_receipt(shared, &tenant, digest, id).await? {
+                    return Ok(Some(receipt));
+                }
+                if begin(shared, &tenant, digest, customer, id).await? == Number::Another {
+                    return Ok(None);
+                }
+                let swept = sweep(shared, Some((tenant.number, digest))).await;
+                swept.map_err(half_done)?;
+            }
+        })
+        .await
+}
+
+/// Whose number a unit found a tenant's to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Number {
+    /// Its own: the unit is done.
+    Own,
+    /// Nobody's, or another's: nothing was done.
+    Another,
 }
 
 /// Commits the tombstone and the receipt to be; nothing if an earlier call did.
@@ -34,10 +50,13 @@ async fn begin(
     shared: &Shared,
     tenant: &Tenant,
     digest: Uuid,
-    (of, customer): (&TenantId, &CustomerId),
+    customer: &CustomerId,
     id: &ErasureId,
-) -> Result<()> {
+) -> Result<Number> {
     let mut unit = begin_unit(shared).await?;
+    if !confirm(&mut unit, shared, tenant).await? {
+        return Ok(Number::Another);
+    }
     let held = hold(&mut unit, shared, tenant.number, digest, Some(customer)).await?;
     // Behind the lock: of two calls for one request the second finds what the first has done.
     let found = shared
@@ -48,7 +67,7 @@ async fn begin(
         .bind(digest)
         .bind(id.as_str());
     if unit.fetch_optional(found).await.map_err(of_sql)?.is_some() {
-        return Ok(());
+        return Ok(Number::Own);
     }
     let generation = held.generation.next();
     let enter = shared
@@ -61,7 +80,7 @@ async fn begin(
         .bind(i64::from(generation.0))
         .bind(shared.now());
     unit.execute(enter).await.map_err(of_sql)?;
-    let range = range_of(of, customer.as_str());
+    let range = range_of(&tenant.name, customer.as_str());
     take_away(
         &mut unit,
         shared,
@@ -72,25 +91,29 @@ async fn begin(
         Some(id),
     )
     .await?;
-    shared.client.commit(unit).await
+    shared.client.commit(unit).await?;
+    Ok(Number::Own)
 }
 
 /// Raises a generation to another store's.
-async fn install(shared: &Shared, of: &TenantId, tenant: &Tenant, stone: &Tombstone) -> Result<()> {
+async fn install(shared: &Shared, tenant: &Tenant, stone: &Tombstone) -> Result<Number> {
     let Tombstone {
         customer,
         generation: raised,
     } = stone;
     let digest = uuid_of(customer);
     let mut unit = begin_unit(shared).await?;
+    if !confirm(&mut unit, shared, tenant).await? {
+        return Ok(Number::Another);
+    }
     let held = hold(&mut unit, shared, tenant.number, digest, None).await?;
     if *raised <= held.generation {
-        return Ok(());
+        return Ok(Number::Own);
     }
     let range = held
         .customer
         .as_deref()
-        .map(|customer| range_of(of, customer))
+        .map(|customer| range_of(&tenant.name, customer))
         .unwrap_or_default();
     take_away(
         &mut unit,
@@ -102,7 +125,8 @@ async fn install(shared: &Shared, of: &TenantId, tenant: &Tenant, stone: &Tombst
         None,
     )
     .await?;
-    shared.client.commit(unit).await
+    shared.client.commit(unit).await?;
+    Ok(Number::Own)
 }
 
 /// Raises generations to another store's, and deletes what lies below.
@@ -110,11 +134,19 @@ pub(crate) async fn install_all(shared: &Shared, of: &TenantId, tombstones: Vec<
     if tombstones.is_empty() {
         return Ok(());
     }
-    let tenant = shared.tenant(of).await?;
-    for (at, stone) in tombstones.iter().enumerate() {
-        let installed = install(shared, of, &tenant, stone).await;
-        installed.map_err(|error| if at == 0 { error } else { half_done(error) })?;
-    }
+    let tombstones = &tombstones;
+    shared
+        .under_number(of, |tenant| async move {
+            for (at, stone) in tombstones.iter().enumerate() {
+                let installed = install(shared, &tenant, stone).await;
+                let number = installed.map_err(|error| if at == 0 { error } else { half_done(error) })?;
+                if number == Number::Another {
+                    return Ok(None);
+                }
+            }
+            Ok(Some(()))
+        })
+        .await?;
     sweep(shared, None).await.map_err(half_done)
 }
 

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use kaireon_connect::postgres::PgUnit;
+use kaireon_core::outbox::LaneSet;
 use kaireon_core::store::{Epoch, FenceRequest, FenceState};
 use kaireon_core::time::Timestamp;
 use kaireon_core::wire::corrupt;
@@ -49,10 +50,26 @@ async fn hold_alone(shared: &Shared, tenant: &Tenant) -> Result<PgUnit> {
 /// Raises a tenant's fence.
 pub(crate) async fn raise(shared: &Shared, request: FenceRequest) -> Result<FenceState> {
     let FenceRequest { tenant, epoch, lanes } = request;
-    let tenant = shared.tenant(&tenant).await?;
-    let mut unit = hold_alone(shared, &tenant).await?;
-    let found = shared.sql.lock_fence.query().bind(tenant.number);
-    let found = unit.fetch_one(found).await.map_err(of_sql)?;
+    shared
+        .under_number(&tenant, |tenant| async move {
+            raise_under(shared, &tenant, epoch, lanes).await
+        })
+        .await
+}
+
+/// `None` where the number is not the tenant's.
+async fn raise_under(
+    shared: &Shared,
+    tenant: &Tenant,
+    epoch: Epoch,
+    lanes: Option<LaneSet>,
+) -> Result<Option<FenceState>> {
+    let mut unit = hold_alone(shared, tenant).await?;
+    let name = tenant.name.as_str().to_owned();
+    let found = shared.sql.lock_fence.query().bind(tenant.number).bind(name);
+    let Some(found) = unit.fetch_optional(found).await.map_err(of_sql)? else {
+        return Ok(None);
+    };
     let present = Epoch(found.try_get::<i64, _>(0).map_err(of_sql)?.cast_unsigned());
     if epoch < present {
         return Err(Error::new(
@@ -70,7 +87,7 @@ pub(crate) async fn raise(shared: &Shared, request: FenceRequest) -> Result<Fenc
     let raised = unit.fetch_one(raised).await.map_err(of_sql)?;
     let state = state(&raised)?;
     shared.client.commit(unit).await?;
-    Ok(state)
+    Ok(Some(state))
 }
 
 /// Reads a tenant's fence.
@@ -94,12 +111,28 @@ fn state(row: &PgRow) -> Result<FenceState> {
     ))
 }
 
-/// Moves a tenant's watermark, never back; returns the one in force.
-pub(crate) async fn set_watermark(shared: &Shared, tenant: &Tenant, before: Timestamp) -> Result<Timestamp> {
+/// Moves a tenant's watermark, never back; returns the one in force, or `None` where the number is not the tenant's.
+pub(crate) async fn set_watermark(
+    shared: &Shared,
+    tenant: &Tenant,
+    before: Timestamp,
+) -> Result<Option<Timestamp>> {
     let mut unit = hold_alone(shared, tenant).await?;
-    let set = shared.sql.set_watermark.query().bind(tenant.number).bind(before);
-    let set = unit.fetch_one(set).await.map_err(of_sql)?;
+    let name = tenant.name.as_str().to_owned();
+    let set = shared.sql.set_watermark.query().bind(tenant.number);
+    let set = unit.fetch_optional(set.bind(before).bind(name)).await;
+    let Some(set) = set.map_err(of_sql)? else {
+        return Ok(None);
+    };
     let watermark = set.try_get(0).map_err(of_sql)?;
     shared.client.commit(unit).await?;
-    Ok(watermark)
+    Ok(Some(watermark))
+}
+
+/// Whether a number is its tenant's, to the end of the unit.
+pub(crate) async fn confirm(unit: &mut PgUnit, shared: &Shared, tenant: &Tenant) -> Result<bool> {
+    let name = tenant.name.as_str().to_owned();
+    let confirm = shared.sql.confirm_tenant.query().bind(tenant.number).bind(name);
+    let found = unit.fetch_optional(confirm).await.map_err(of_sql)?;
+    Ok(found.is_some())
 }

@@ -28,8 +28,13 @@
 //! - **Concurrent calls share commits**: a batch is one transaction of five round trips, whatever its size. It waits for
 //!   no customer whom another transaction holds: their records wait aside, everybody else's go on.
 //! - **Errors**: a connection that breaks at the commit is `Unavailable` with effect unknown, and the retry under the
-//!   same key gives the exact answer; whatever fails before is not applied. Serialization failures and deadlocks are
-//!   tried again inside.
+//!   same key gives the exact answer; whatever fails before is not applied. A call that had committed a part of what it
+//!   does (an erasure, a purge) is unknown too, and goes on when it is called again. A used-up pool is `RateLimited`.
+//!   Serialization failures and deadlocks are tried again inside.
+//! - **Every wait has an end**: a server that answers no more, a lock that is held, a pool that is used up are told to the
+//!   caller in the time that `statement_timeout`, `acquire_timeout` and `write_wait` say, and the store goes on.
+//! - **Tenants never meet**, also in a process that knows their numbers from a database that was since restored or failed
+//!   over: numbers are compared with names where they are used.
 //! - **Dropped futures**: a write that is still queued is withdrawn, one in a commit is committed.
 //! - **Hosts** may record in transactions of their own: [`PgStore::record_in`].
 //!
@@ -42,6 +47,7 @@ mod config;
 mod erase;
 mod error;
 mod fence;
+mod handle;
 mod migrations;
 mod open;
 mod options;

@@ -29,7 +29,7 @@ use kaireon_core::{Outbox, Result};
 pub(crate) use lanes::Lanes;
 
 use crate::error::named;
-use crate::store::Handle;
+use crate::handle::Handle;
 
 /// The outbox of a handle.
 pub(crate) fn of(handle: &Arc<Handle>) -> Arc<dyn Outbox> {

@@ -6,7 +6,7 @@ use kaireon_core::time::Timestamp;
 use sqlx::Row;
 
 use crate::error::{half_done, of_sql};
-use crate::fence::set_watermark;
+use crate::fence::{confirm, set_watermark};
 use crate::partitions::Month;
 use crate::shared::{Shared, Tenant};
 use crate::sql::Statement;
@@ -17,31 +17,48 @@ const DROP_WAIT_MS: u32 = 100;
 /// Moves a tenant's watermark, deletes what lies before it, and forgets dedupe records whose time has come.
 pub(crate) async fn purge(shared: &Shared, request: Purge) -> Result<PurgeReceipt> {
     let Purge { tenant, before } = request;
-    let tenant = shared.tenant(&tenant).await?;
-    let watermark = set_watermark(shared, &tenant, before).await?;
-    remove(shared, &tenant, watermark).await.map_err(half_done)
+    shared
+        .under_number(&tenant, |tenant| async move {
+            let Some(watermark) = set_watermark(shared, &tenant, before).await? else {
+                return Ok(None);
+            };
+            remove(shared, &tenant, watermark).await.map_err(half_done)
+        })
+        .await
 }
 
-/// Removes what the watermark has put out of sight.
-async fn remove(shared: &Shared, tenant: &Tenant, watermark: Timestamp) -> Result<PurgeReceipt> {
-    let interactions = delete(shared, &shared.sql.purge_history, tenant, watermark).await?;
-    let decisions = delete(shared, &shared.sql.purge_decisions, tenant, watermark).await?;
+/// Removes what the watermark has put out of sight; `None` where the number is no longer the tenant's.
+async fn remove(shared: &Shared, tenant: &Tenant, watermark: Timestamp) -> Result<Option<PurgeReceipt>> {
+    let Some(interactions) = delete(shared, &shared.sql.purge_history, tenant, watermark).await? else {
+        return Ok(None);
+    };
+    let Some(decisions) = delete(shared, &shared.sql.purge_decisions, tenant, watermark).await? else {
+        return Ok(None);
+    };
     forget(shared, tenant, watermark).await?;
     if interactions > 0 {
         drop_outgrown(shared, watermark).await?;
     }
-    Ok(PurgeReceipt::new(watermark, interactions, decisions))
+    Ok(Some(PurgeReceipt::new(watermark, interactions, decisions)))
 }
 
-async fn delete(shared: &Shared, statement: &Statement, tenant: &Tenant, before: Timestamp) -> Result<u64> {
+async fn delete(
+    shared: &Shared,
+    statement: &Statement,
+    tenant: &Tenant,
+    before: Timestamp,
+) -> Result<Option<u64>> {
     let mut unit = shared.client.begin().await?;
+    if !confirm(&mut unit, shared, tenant).await? {
+        return Ok(None);
+    }
     // However much there is.
     unit.take_time().await.map_err(of_sql)?;
     let query = statement.query().bind(i64::from(tenant.number)).bind(before);
     let row = unit.fetch_one(query).await.map_err(of_sql)?;
     let count: i64 = row.try_get(0).map_err(of_sql)?;
     shared.client.commit(unit).await?;
-    Ok(count.unsigned_abs())
+    Ok(Some(count.unsigned_abs()))
 }
 
 async fn forget(shared: &Shared, tenant: &Tenant, watermark: Timestamp) -> Result<()> {
@@ -51,6 +68,9 @@ async fn forget(shared: &Shared, tenant: &Tenant, watermark: Timestamp) -> Resul
         return Ok(());
     };
     let mut unit = shared.client.begin().await?;
+    if !confirm(&mut unit, shared, tenant).await? {
+        return Ok(());
+    }
     unit.take_time().await.map_err(of_sql)?;
     let query = shared
         .sql

@@ -9,7 +9,7 @@ use kaireon_core::digest::{Digest, MasterKey, TenantKey};
 use kaireon_core::outbox::{Lane, LaneSet};
 use kaireon_core::store::{Durability, StoreCapabilities};
 use kaireon_core::time::Timestamp;
-use kaireon_core::{CustomerId, Result, TenantId};
+use kaireon_core::{CustomerId, Error, ErrorKind, Result, TenantId};
 use parking_lot::RwLock;
 use sqlx::Row;
 use tokio::sync::watch;
@@ -36,8 +36,15 @@ pub(crate) struct Shared {
     sweep_wanted: AtomicBool,
 }
 
-/// A tenant: the number it has in this schema, and its key.
+/// A tenant: the number it has in this schema, as far as this process knows, and its key.
+///
+/// **The number may be another's.** A fail-over to a replica that lagged and a restored backup go back in time: a
+/// tenant that was entered since then is not there, and its number may be given to another. So whatever goes by a
+/// number alone compares the name with it in the same statement, or in the same transaction, and whoever finds that
+/// they differ [asks again](Shared::is_renumbered). What goes by a digest finds nothing where the number is wrong,
+/// because the digest is under the tenant's own key; there an empty answer asks.
 pub(crate) struct Tenant {
+    pub(crate) name: TenantId,
     pub(crate) number: i32,
     pub(crate) key: TenantKey,
 }
@@ -87,11 +94,53 @@ impl Shared {
         if let Some(known) = self.tenants.read().get(id) {
             return Ok(Some(Arc::clone(known)));
         }
+        let number = self.number_of(id).await?;
+        Ok(number.map(|number| self.keep(id, number)))
+    }
+
+    async fn number_of(&self, id: &TenantId) -> Result<Option<i32>> {
         let query = self.sql.find_tenant.query().bind(id.as_str().to_owned());
         let found = self.client.fetch_optional(query).await?;
         let number = found.map(|row| row.try_get::<i32, _>(0)).transpose();
-        let number = number.map_err(crate::error::of_sql)?;
-        Ok(number.map(|number| self.keep(id, number)))
+        number.map_err(crate::error::of_sql)
+    }
+
+    /// Whether a tenant has another number by now, or none; it is forgotten then.
+    pub(crate) async fn is_renumbered(&self, tenant: &Tenant) -> Result<bool> {
+        let present = self.number_of(&tenant.name).await?;
+        let renumbered = present != Some(tenant.number);
+        if renumbered {
+            self.forget_tenant(&tenant.name, tenant.number);
+        }
+        Ok(renumbered)
+    }
+
+    /// Forgets a tenant's number, if it is still this one.
+    pub(crate) fn forget_tenant(&self, id: &TenantId, number: i32) {
+        let mut tenants = self.tenants.write();
+        if tenants.get(id).is_some_and(|known| known.number == number) {
+            tenants.remove(id);
+            tracing::warn!(
+                "a tenant has another number than before: the database is another, or went back in time"
+            );
+        }
+    }
+
+    /// Does what goes by a tenant's number, which is entered if it is not there; again while that is found not to be
+    /// the tenant's, which is `None`.
+    pub(crate) async fn under_number<T, F>(&self, id: &TenantId, work: impl Fn(Arc<Tenant>) -> F) -> Result<T>
+    where
+        F: Future<Output = Result<Option<T>>>,
+    {
+        for _ in 0..RENUMBERINGS {
+            let tenant = self.tenant(id).await?;
+            let number = tenant.number;
+            if let Some(done) = work(tenant).await? {
+                return Ok(done);
+            }
+            self.forget_tenant(id, number);
+        }
+        Err(renumbered_again())
     }
 
     /// A tenant, entered if it is not there.
@@ -108,6 +157,7 @@ impl Shared {
 
     fn keep(&self, id: &TenantId, number: i32) -> Arc<Tenant> {
         let tenant = Arc::new(Tenant {
+            name: id.clone(),
             number,
             key: self.master_key.tenant(id),
         });
@@ -137,6 +187,18 @@ impl Shared {
     pub(crate) fn take_sweep(&self) -> bool {
         self.sweep_wanted.swap(false, Ordering::AcqRel)
     }
+}
+
+/// How often a tenant's number is asked for again before its caller is told. Once is enough, unless the database is
+/// being exchanged.
+pub(crate) const RENUMBERINGS: u32 = 5;
+
+/// The tenant's number was never the one that had just been read.
+pub(crate) fn renumbered_again() -> Error {
+    not_applied(Error::new(
+        ErrorKind::Unavailable,
+        "the tenant's number changed again and again",
+    ))
 }
 
 /// How many advisory locks stand for fences.

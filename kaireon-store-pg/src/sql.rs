@@ -67,6 +67,7 @@ statements! {
     put_closed
     raise
     find_tenant
+    confirm_tenant
     enter_tenant
     read_customer
     read_summaries

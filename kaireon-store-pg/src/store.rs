@@ -1,7 +1,6 @@
 //! The interaction store.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use kaireon_connect::postgres::{MigrationReport, PgClient, PgConnectConfig, PlannedMigration};
@@ -11,19 +10,18 @@ use kaireon_core::store::{
     StoreCapabilities, SummaryQuery, Tombstone, TombstoneQuery,
 };
 use kaireon_core::{
-    Decision, Error, Interaction, InteractionStore, Outbox, RecommendationId, Result, Summary, TenantId,
+    Decision, Interaction, InteractionStore, Outbox, RecommendationId, Result, Summary, TenantId,
 };
 use sqlx::{PgConnection, PgPool};
 
 use crate::client::{Client, Owner};
 use crate::config::PgStoreConfig;
-use crate::error::{half_done, named};
+use crate::error::named;
+use crate::handle::Handle;
 use crate::migrations::MIGRATIONS;
 use crate::options::PgStoreOptions;
-use crate::outbox::Lanes;
-use crate::shared::Shared;
-use crate::write::{Answer, Op, SharedOp, Terms, Writers, record_in, waves};
-use crate::{BACKEND, erase, fence, open, outbox, purge, read};
+use crate::write::{Answer, Op, SharedOp, record_in};
+use crate::{erase, fence, open, outbox, purge, read};
 
 /// The PostgreSQL store: every operation of the contract, in a schema of its own.
 ///
@@ -31,14 +29,6 @@ use crate::{BACKEND, erase, fence, open, outbox, purge, read};
 /// Dropped without a disconnect, what was accepted is still written, while the runtime lives.
 #[derive(Clone, Debug)]
 pub struct PgStore(Arc<Handle>);
-
-/// One user of a store: a pool and its writers.
-pub(crate) struct Handle {
-    pub(crate) shared: Arc<Shared>,
-    writers: Writers,
-    pub(crate) lanes: Lanes,
-    closed: AtomicBool,
-}
 
 impl PgStore {
     /// Connects to a store whose tables are there ([`migrate`](Self::migrate)). Must be called within a tokio runtime.
@@ -164,75 +154,6 @@ impl PgStore {
     }
 }
 
-impl Handle {
-    fn new(shared: Arc<Shared>) -> Self {
-        let writers = Writers::start(&shared);
-        Self {
-            lanes: Lanes::new(&shared),
-            shared,
-            writers,
-            closed: AtomicBool::new(false),
-        }
-    }
-
-    /// Refuses what comes after a disconnect.
-    pub(crate) fn check(&self, operation: &'static str) -> Result<()> {
-        if self.closed.load(Ordering::Acquire) {
-            return Err(Error::disconnected(BACKEND, operation));
-        }
-        Ok(())
-    }
-
-    fn terms(&self, origin: Origin, epoch: Epoch) -> Terms {
-        Terms {
-            origin,
-            epoch,
-            now: self.shared.now(),
-        }
-    }
-
-    async fn disconnect(&self) {
-        self.closed.store(true, Ordering::Release);
-        self.writers.close();
-        self.lanes.close();
-        self.writers.ended().await;
-        self.shared.client.close().await;
-    }
-
-    /// Writes operations, those of one key in their order.
-    async fn write_all(&self, ops: Vec<Op>) -> Vec<Result<Answer>> {
-        let ops: Vec<SharedOp> = ops.into_iter().map(Arc::new).collect();
-        let mut waves = waves(&ops);
-        if waves.len() == 1 {
-            return self.writers.submit_all(ops).await;
-        }
-        let mut answers: Vec<Option<Result<Answer>>> = ops.iter().map(|_| None).collect();
-        for wave in waves.drain(..) {
-            let some = wave.iter().map(|&at| Arc::clone(&ops[at])).collect();
-            for (at, answer) in wave.into_iter().zip(self.writers.submit_all(some).await) {
-                answers[at] = Some(answer);
-            }
-        }
-        answers.into_iter().flatten().collect()
-    }
-
-    /// Deletes what records of another store have shown to be erased there.
-    async fn sweep_if_wanted(&self, origin: Origin) -> Result<()> {
-        if origin != Origin::Live && self.shared.take_sweep() {
-            return erase::sweep(&self.shared, None).await.map_err(half_done);
-        }
-        Ok(())
-    }
-}
-
-impl std::fmt::Debug for Handle {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Handle")
-            .field("shared", &self.shared)
-            .finish_non_exhaustive()
-    }
-}
-
 /// How many records are prepared before other tasks of the thread get their turn.
 const TURN: usize = 128;
 
@@ -249,7 +170,7 @@ impl InteractionStore for PgStore {
             let tenant = handle.shared.tenant(&event.tenant).await?;
             let terms = handle.terms(Origin::Live, Epoch::ZERO);
             let op = Op::interaction(&tenant, Record::from(event), terms);
-            handle.writers.submit(op).await?.recorded()
+            handle.write(op).await?.recorded()
         };
         record.await.map_err(named("record_event"))
     }
@@ -332,7 +253,7 @@ impl InteractionStore for PgStore {
             let tenant = handle.shared.tenant(&decision.tenant).await?;
             let terms = handle.terms(Origin::Live, Epoch::ZERO);
             let op = Op::decision(&tenant, Record::from(decision), terms);
-            handle.writers.submit(op).await?.decided()
+            handle.write(op).await?.decided()
         };
         record.await.map_err(named("record_decision"))
     }

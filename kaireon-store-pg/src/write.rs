@@ -2,6 +2,7 @@
 
 mod closed;
 mod commit;
+mod division;
 mod drive;
 mod ids;
 mod judge;
@@ -17,5 +18,5 @@ pub(crate) use drive::Writers;
 pub(crate) use leave::{OutboxRow, enter_outbox, tie};
 pub(crate) use op::{Answer, Op, SharedOp, Terms, Value, Who};
 pub(crate) use record_in::{record_in, waves};
-pub(crate) use seats::{generation, lanes_of, packed_of};
+pub(crate) use seats::{Wanted, generation, lanes_of, packed_of};
 pub(crate) use unit::{Failure, draw_generations};

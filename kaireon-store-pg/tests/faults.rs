@@ -13,7 +13,11 @@ mod kill;
 mod network;
 #[path = "faults/place.rs"]
 mod place;
+#[path = "faults/pool.rs"]
+mod pool;
 #[path = "faults/session.rs"]
 mod session;
 #[path = "faults/silence.rs"]
 mod silence;
+#[path = "faults/table.rs"]
+mod table;

@@ -6,6 +6,8 @@
 mod fixture;
 #[path = "suite/hosts.rs"]
 mod hosts;
+#[path = "suite/numbers.rs"]
+mod numbers;
 #[path = "suite/server.rs"]
 mod server;
 #[path = "suite/servers.rs"]

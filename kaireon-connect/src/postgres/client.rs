@@ -1,6 +1,5 @@
 //! The pool, and how units of work run on it.
 
-use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,13 +8,14 @@ use kaireon_core::{Effect, Error, ErrorKind, Result};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions};
 use sqlx::query::{Query, QueryScalar};
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool, Postgres, SqlSafeStr};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgPool, Postgres, SqlSafeStr};
 
 use super::answer::{Left, Waits, give_back, is_silence, within};
 use super::config::{PgConnectConfig, PoolerMode, wrong};
 use super::ear::PgEar;
 use super::fault::{PgFault, Phase};
 use super::probe::{self, Found};
+use super::reader::{PgReader, Reader};
 use super::server::{self, ServerInfo};
 use super::session::{PgSession, Settings};
 use super::shelf::{Kept, Shelf};
@@ -319,57 +319,6 @@ impl PgClient {
             .with_backend(super::BACKEND)
             .with_source(fault),
             _ => fault.into_error(),
-        }
-    }
-}
-
-/// A connection for reads. It derefs to the driver's connection.
-#[derive(Debug)]
-pub struct PgReader(Reader);
-
-#[derive(Debug)]
-enum Reader {
-    Connection(Kept, Arc<Shelf>),
-    Unit(PgUnit),
-}
-
-impl Deref for PgReader {
-    type Target = PgConnection;
-
-    fn deref(&self) -> &PgConnection {
-        match &self.0 {
-            Reader::Connection(kept, _) => kept.connection(),
-            Reader::Unit(unit) => unit.raw(),
-        }
-    }
-}
-
-impl DerefMut for PgReader {
-    fn deref_mut(&mut self) -> &mut PgConnection {
-        match &mut self.0 {
-            Reader::Connection(kept, _) => kept.connection_mut(),
-            Reader::Unit(unit) => unit.raw_mut(),
-        }
-    }
-}
-
-impl PgReader {
-    /// Leaves the connection to the next reader as it is, where it is one of the pool's own; a transaction is rolled
-    /// back. Only for one whose last answer was whole and no error.
-    ///
-    /// It is given back to the pool when nobody reads for a moment, and when the pool has no other left.
-    pub fn rest(self) {
-        if let Reader::Connection(kept, shelf) = self.0 {
-            shelf.put(kept);
-        }
-    }
-
-    /// Closes the connection instead of giving it back. For one that did not answer, or keeps a statement that no
-    /// longer fits.
-    pub fn discard(self) {
-        match self.0 {
-            Reader::Connection(kept, _) => kept.discard(),
-            Reader::Unit(unit) => unit.discard(),
         }
     }
 }

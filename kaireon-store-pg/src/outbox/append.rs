@@ -1,17 +1,17 @@
 //! Events of the host's own, into the `publish` lane.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use kaireon_core::outbox::{HostEvent, Lane, LaneSet, range_of};
 use kaireon_core::store::Generation;
-use kaireon_core::{CustomerId, Effect, Error, ErrorKind, Result};
+use kaireon_core::{Effect, Error, ErrorKind, Result};
 
 use super::lanes::Lanes;
 use crate::error::of_sql;
-use crate::shared::uuid_of;
-use crate::write::{Failure, OutboxRow, Who, draw_generations, enter_outbox};
+use crate::shared::{RENUMBERINGS, renumbered_again, uuid_of};
+use crate::write::{Failure, OutboxRow, Wanted, Who, draw_generations, enter_outbox};
 
 impl Lanes {
     /// All or none. Each customer's row is taken as a record takes it, so that an erasure either comes before, and its
@@ -20,12 +20,22 @@ impl Lanes {
         if events.is_empty() {
             return Ok(());
         }
+        for _ in 0..RENUMBERINGS {
+            if self.append_under_numbers(&events).await?.is_some() {
+                return Ok(());
+            }
+        }
+        Err(renumbered_again())
+    }
+
+    /// `None` where a tenant's number was not its own; they are forgotten then.
+    async fn append_under_numbers(&self, events: &[HostEvent]) -> Result<Option<()>> {
         let shared = &*self.shared;
         let now = shared.now();
-        let mut customers: BTreeMap<Who, &CustomerId> = BTreeMap::new();
+        let mut customers = Wanted::new();
         let mut fences = BTreeSet::new();
         let mut rows: Vec<(Option<Who>, OutboxRow)> = Vec::with_capacity(events.len());
-        for event in &events {
+        for event in events {
             let tenant = shared.tenant(&event.tenant).await?;
             fences.insert(shared.fence_lock(tenant.number));
             let who = event
@@ -33,7 +43,7 @@ impl Lanes {
                 .as_ref()
                 .map(|customer| (tenant.number, tenant.customer(customer)));
             if let (Some(who), Some(customer)) = (who, &event.customer) {
-                customers.insert(who, customer);
+                customers.insert(who, (&event.tenant, customer));
             }
             let row = OutboxRow {
                 lane: Lane::Publish,
@@ -51,7 +61,12 @@ impl Lanes {
             .await
             .map_err(of_sql)?;
         let drawn = unit.answer(async |unit| Ok(draw_generations(unit, shared, &customers).await));
-        let drawn = drawn.await.map_err(of_sql)?.map_err(refused)?;
+        let Some(drawn) = drawn.await.map_err(of_sql)?.map_err(refused)? else {
+            for (who, (tenant, _)) in &customers {
+                shared.forget_tenant(tenant, who.0);
+            }
+            return Ok(None);
+        };
         let rows: Vec<OutboxRow> = rows
             .into_iter()
             .map(|(who, row)| OutboxRow {
@@ -65,7 +80,7 @@ impl Lanes {
         entered.await.map_err(of_sql)?;
         shared.client.commit(unit).await?;
         shared.tell(LaneSet::of(&[Lane::Publish]));
-        Ok(())
+        Ok(Some(()))
     }
 }
 

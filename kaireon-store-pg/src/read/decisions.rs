@@ -7,7 +7,7 @@ use sqlx::Row;
 use sqlx::postgres::PgRow;
 
 use super::row;
-use super::scan::Place;
+use super::scan::{Place, find};
 use crate::error::of_sql;
 use crate::shared::Shared;
 use crate::write::generation;
@@ -18,11 +18,17 @@ pub(crate) async fn decision(
     tenant: &TenantId,
     id: &RecommendationId,
 ) -> Result<Option<Decision>> {
-    let Some(known) = shared.find_tenant(tenant).await? else {
-        return Ok(None);
+    let found = loop {
+        let Some(known) = shared.find_tenant(tenant).await? else {
+            return Ok(None);
+        };
+        let read = shared.sql.decision.query().bind(known.number);
+        let read = read.bind(id.as_str()).bind(tenant.as_str());
+        let found = shared.client.fetch_optional(read).await?;
+        if found.is_some() || !shared.is_renumbered(&known).await? {
+            break found;
+        }
     };
-    let read = shared.sql.decision.query().bind(known.number).bind(id.as_str());
-    let found = shared.client.fetch_optional(read).await?;
     let of = |found: PgRow| row::decision(&found, tenant.clone(), customer(&found)?.ok_or_else(nobody)?);
     found.map(of).transpose()
 }
@@ -52,21 +58,27 @@ pub(crate) async fn scan_decisions(
         items: Vec::new(),
         next: None,
     };
-    let Some(known) = shared.find_tenant(&tenant).await? else {
-        return Ok(page);
-    };
+    let mut found = find(shared, &tenant, place.as_ref()).await?;
     loop {
-        let from = place.take().unwrap_or_else(|| Place::first(known.number));
+        let Some(known) = &found else {
+            return Ok(page);
+        };
+        let from = place.clone().unwrap_or_else(|| Place::first(known.number));
         let read = shared
             .sql
             .scan_decisions
             .query()
             .bind(i64::from(known.number))
-            .bind(from.number.max(i64::from(known.number) << 40))
+            .bind(from.number)
             .bind(from.at)
             .bind(from.id)
-            .bind(i64::from(limit) + 1);
+            .bind(i64::from(limit) + 1)
+            .bind(tenant.as_str());
         let rows = shared.client.fetch_all(read).await?;
+        if rows.is_empty() && shared.is_renumbered(known).await? {
+            found = find(shared, &tenant, place.as_ref()).await?;
+            continue;
+        }
         let more = rows.len() > limit as usize;
         for found in rows.iter().take(limit as usize) {
             place = Some(Place {

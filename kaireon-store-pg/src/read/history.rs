@@ -39,9 +39,6 @@ pub(crate) async fn history(
         items: Vec::new(),
         next: None,
     };
-    let Some(known) = shared.find_tenant(&tenant).await? else {
-        return Ok(page);
-    };
     let (earliest, latest) = bounds();
     let (at, id, tied) = match &cursor {
         Some(cursor) => (cursor.timestamp.min(latest), cursor.id.as_str(), tie(cursor.tie)),
@@ -50,23 +47,31 @@ pub(crate) async fn history(
     };
     let kinds: Vec<&str> = interaction_types.iter().map(|kind| kind.as_str()).collect();
     let kinds = (!kinds.is_empty()).then_some(kinds);
-    let read = shared
-        .sql
-        .history
-        .query()
-        .bind(known.number)
-        .bind(uuid_of(&known.customer(&customer)))
-        .bind(from.map_or(earliest, |from| from.clamp(earliest, latest)))
-        .bind(until.map_or(latest, |until| until.clamp(earliest, latest)))
-        .bind(at)
-        .bind(id)
-        .bind(tied)
-        .bind(offer.as_ref().map(AsRef::<str>::as_ref))
-        .bind(creative.as_ref().map(AsRef::<str>::as_ref))
-        .bind(channel.as_ref().map(AsRef::<str>::as_ref))
-        .bind(kinds)
-        .bind(i64::from(limit) + 1);
-    let rows = shared.client.fetch_all(read).await?;
+    let rows = loop {
+        let Some(known) = shared.find_tenant(&tenant).await? else {
+            return Ok(page);
+        };
+        let read = shared
+            .sql
+            .history
+            .query()
+            .bind(known.number)
+            .bind(uuid_of(&known.customer(&customer)))
+            .bind(from.map_or(earliest, |from| from.clamp(earliest, latest)))
+            .bind(until.map_or(latest, |until| until.clamp(earliest, latest)))
+            .bind(at)
+            .bind(id)
+            .bind(tied)
+            .bind(offer.as_ref().map(AsRef::<str>::as_ref))
+            .bind(creative.as_ref().map(AsRef::<str>::as_ref))
+            .bind(channel.as_ref().map(AsRef::<str>::as_ref))
+            .bind(kinds.clone())
+            .bind(i64::from(limit) + 1);
+        let rows = shared.client.fetch_all(read).await?;
+        if !rows.is_empty() || !shared.is_renumbered(&known).await? {
+            break rows;
+        }
+    };
     for found in &rows {
         if page.items.len() == limit as usize {
             page.next = page.items.last().map(HistoryCursor::after);

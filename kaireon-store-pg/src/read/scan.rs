@@ -1,14 +1,16 @@
 //! A whole tenant, customer by customer.
 
+use std::sync::Arc;
+
 use kaireon_core::store::{Accepted, Page, ScanCursor, ScanQuery};
 use kaireon_core::time::{self, Timestamp};
-use kaireon_core::{CustomerId, Error, Interaction, Result};
+use kaireon_core::{CustomerId, Error, Interaction, Result, TenantId};
 use sqlx::Row;
 
 use super::history::bounds;
 use super::row;
 use crate::error::of_sql;
-use crate::shared::Shared;
+use crate::shared::{Shared, Tenant};
 use crate::write::generation;
 
 /// Where a page of a scan ended: a customer's number, and the place of a row.
@@ -36,7 +38,7 @@ impl Place {
         ScanCursor::new(format!("{kind}1.{number}.{}.{tie}.{id}", at.timestamp_millis()))
     }
 
-    /// Reads a cursor. One of another tenant reads nothing of theirs: a page is bounded by its tenant's numbers.
+    /// Reads a cursor.
     pub(super) fn read(kind: char, cursor: &ScanCursor) -> Result<Self> {
         let read = || {
             let rest = cursor.as_str().strip_prefix(kind)?.strip_prefix("1.")?;
@@ -50,6 +52,28 @@ impl Place {
         };
         read().ok_or_else(|| Error::invalid("cursor", "is not a scan cursor of this store"))
     }
+}
+
+/// A tenant under whose number a scan goes on. A number that the tenant had before, or that is another's, has no place
+/// in the tenant's rows.
+pub(super) async fn find(
+    shared: &Shared,
+    tenant: &TenantId,
+    place: Option<&Place>,
+) -> Result<Option<Arc<Tenant>>> {
+    let Some(place) = place else {
+        return shared.find_tenant(tenant).await;
+    };
+    let fits = |known: &Tenant| place.number >> 40 == i64::from(known.number);
+    while let Some(known) = shared.find_tenant(tenant).await? {
+        if fits(&known) {
+            return Ok(Some(known));
+        }
+        if !shared.is_renumbered(&known).await? {
+            return Err(Error::invalid("cursor", "is not a scan cursor of this tenant"));
+        }
+    }
+    Ok(None)
 }
 
 /// A page of a tenant's interactions.
@@ -67,22 +91,28 @@ pub(crate) async fn scan(
         items: Vec::new(),
         next: None,
     };
-    let Some(known) = shared.find_tenant(&tenant).await? else {
-        return Ok(page);
-    };
+    let mut found = find(shared, &tenant, place.as_ref()).await?;
     loop {
-        let from = place.take().unwrap_or_else(|| Place::first(known.number));
+        let Some(known) = &found else {
+            return Ok(page);
+        };
+        let from = place.clone().unwrap_or_else(|| Place::first(known.number));
         let read = shared
             .sql
             .scan
             .query()
             .bind(i64::from(known.number))
-            .bind(from.number.max(i64::from(known.number) << 40))
+            .bind(from.number)
             .bind(from.at)
             .bind(from.id)
             .bind(from.tie)
-            .bind(i64::from(limit) + 1);
+            .bind(i64::from(limit) + 1)
+            .bind(tenant.as_str());
         let rows = shared.client.fetch_all(read).await?;
+        if rows.is_empty() && shared.is_renumbered(known).await? {
+            found = find(shared, &tenant, place.as_ref()).await?;
+            continue;
+        }
         let more = rows.len() > limit as usize;
         for found in rows.iter().take(limit as usize) {
             let number: i64 = found.try_get("number").map_err(of_sql)?;

@@ -24,18 +24,25 @@ pub(crate) async fn tombstones(
         items: Vec::new(),
         next: None,
     };
-    let Some(known) = shared.find_tenant(&tenant).await? else {
-        return Ok(page);
+    let rows = loop {
+        let Some(known) = shared.find_tenant(&tenant).await? else {
+            return Ok(page);
+        };
+        let read = shared
+            .sql
+            .tombstones
+            .query()
+            .bind(known.number)
+            .bind(after)
+            .bind(i64::from(limit) + 1)
+            .bind(tenant.as_str());
+        let rows = shared.client.fetch_all(read).await?;
+        if !rows.is_empty() || !shared.is_renumbered(&known).await? {
+            break rows;
+        }
     };
-    let read = shared
-        .sql
-        .tombstones
-        .query()
-        .bind(known.number)
-        .bind(after)
-        .bind(i64::from(limit) + 1);
     let mut last = None;
-    for found in shared.client.fetch_all(read).await? {
+    for found in rows {
         if page.items.len() == limit as usize {
             page.next = last.map(|last: Uuid| ScanCursor::new(format!("t1.{}", last.simple())));
             break;

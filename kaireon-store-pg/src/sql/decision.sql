@@ -3,4 +3,4 @@ SELECT c.customer, d.at, d.id, d.flow, d.offers::text AS offers, d.attributes::t
 FROM {s}.decisions d
 JOIN {s}.customers c ON c.id = d.customer
 JOIN {s}.tenants t ON t.id = d.tenant
-WHERE d.tenant = $1 AND d.id = $2 AND d.at >= coalesce(t.watermark, '-infinity')
+WHERE d.tenant = $1 AND t.name = $3 AND d.id = $2 AND d.at >= coalesce(t.watermark, '-infinity')

@@ -9,6 +9,7 @@ FROM (
       AND (h.customer, h.at) >= ($2, $3::timestamptz)
       AND (h.customer, h.at, h.id, h.tie) > ($2, $3::timestamptz, $4::text COLLATE "C", $5::bigint)
       AND h.at >= coalesce((SELECT watermark FROM {s}.tenants WHERE id = $1::integer), '-infinity')
+      AND EXISTS (SELECT FROM {s}.tenants WHERE id = $1::integer AND name = $7)
     ORDER BY h.customer, h.at, h.id, h.tie
     LIMIT $6
 ) p

@@ -7,6 +7,7 @@ FROM (
       AND (d.customer, d.at) >= ($2, $3::timestamptz)
       AND (d.customer, d.at, d.id) > ($2, $3::timestamptz, $4::text COLLATE "C")
       AND d.at >= coalesce((SELECT watermark FROM {s}.tenants WHERE id = $1::integer), '-infinity')
+      AND EXISTS (SELECT FROM {s}.tenants WHERE id = $1::integer AND name = $6)
     ORDER BY d.customer, d.at, d.id
     LIMIT $5
 ) p

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kaireon_core::coalesce::{Queue, Submitter, queue};
 use kaireon_core::{Error, ErrorKind, Result};
@@ -10,7 +10,8 @@ use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 
 use super::commit::Committer;
-use super::op::{Answer, Op, SharedOp};
+use super::division::Division;
+use super::op::{Answer, SharedOp};
 use super::stragglers::Stragglers;
 use super::unit::Held;
 use crate::BACKEND;
@@ -37,6 +38,7 @@ impl Writers {
             let driver = Driver {
                 committer: Committer::new(Arc::clone(shared)),
                 stragglers: Arc::clone(&stragglers),
+                wait: shared.options.write_wait,
             };
             submitters.push(submitter);
             drivers.push(tokio::spawn(driver.run(waiting)));
@@ -49,10 +51,10 @@ impl Writers {
     }
 
     /// Has one record written.
-    pub(crate) async fn submit(&self, op: Op) -> Result<Answer> {
+    pub(crate) async fn submit(&self, op: SharedOp) -> Result<Answer> {
         let writer = op.writer(self.submitters.len());
         let bytes = op.bytes();
-        let answer = self.submitters[writer].submit(Arc::new(op), bytes).await?;
+        let answer = self.submitters[writer].submit(op, bytes).await?;
         answer.settled().await
     }
 
@@ -133,6 +135,8 @@ async fn all<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
 struct Driver {
     committer: Committer,
     stragglers: Arc<Stragglers>,
+    /// How long a batch is divided.
+    wait: Duration,
 }
 
 impl Driver {
@@ -166,22 +170,33 @@ impl Driver {
         let mut answers: Vec<Option<Result<Answer>>> = ops.iter().map(|_| None).collect();
         let mut parts: Vec<Range<usize>> = Vec::new();
         parts.push(0..ops.len());
+        let mut division = Division::new(self.wait);
         while let Some(part) = parts.pop() {
             let (places, some) = self.pass_over_held(ops, part, &mut answers);
             if some.is_empty() {
                 continue;
             }
+            if let Some(error) = division.over(Instant::now()) {
+                for place in places {
+                    answers[place] = Some(Err(error.clone()));
+                }
+                continue;
+            }
             match self.committer.commit(&some, Held::Skip).await {
                 Ok(done) => {
+                    let now = Instant::now();
                     for ((place, op), answer) in places.into_iter().zip(some).zip(done.answers) {
-                        answers[place] = Some(answer.unwrap_or_else(|| Ok(self.stragglers.take(op))));
+                        answers[place] = Some(answer.unwrap_or_else(|| Ok(self.stragglers.take(op, now))));
                     }
                 }
                 Err(stopped) => match (stopped.remedy, some.len()) {
                     (Remedy::Leave, 1) => {
-                        answers[places[0]] = some.into_iter().next().map(|op| Ok(self.stragglers.take(op)));
+                        let since = division.stopped(&stopped.error, Instant::now());
+                        let op = some.into_iter().next();
+                        answers[places[0]] = op.map(|op| Ok(self.stragglers.take(op, since)));
                     }
-                    (Remedy::Leave | Remedy::Divide, 2..) => {
+                    (Remedy::Leave | Remedy::Divide, 2..) if division.goes_on(Instant::now()) => {
+                        division.stopped(&stopped.error, Instant::now());
                         let middle = places[places.len() / 2];
                         let (first, last) = (places[0], places[places.len() - 1] + 1);
                         // The earlier half is on top.
@@ -217,7 +232,7 @@ impl Driver {
             }
             let op = Arc::clone(&ops[place]);
             if !nobody && self.stragglers.has(&op.who) {
-                answers[place] = Some(Ok(self.stragglers.take(op)));
+                answers[place] = Some(Ok(self.stragglers.take(op, Instant::now())));
             } else {
                 places.push(place);
                 some.push(op);

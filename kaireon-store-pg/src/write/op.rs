@@ -52,6 +52,7 @@ impl Value {
 pub(crate) type Who = (i32, Digest);
 
 /// A record, with its digests. It may be tried several times, so it is not used up.
+#[derive(Clone)]
 pub(crate) struct Op {
     pub(crate) value: Value,
     pub(crate) generation: Option<Generation>,
@@ -83,6 +84,14 @@ impl Op {
             value: Value::Decision(value),
             generation,
             terms,
+        }
+    }
+
+    /// The same under the number that its tenant has now. No digest depends on that.
+    pub(crate) fn renumbered(&self, number: i32) -> Self {
+        Self {
+            who: (number, self.who.1),
+            ..self.clone()
         }
     }
 
@@ -129,6 +138,8 @@ fn attributes_weight(members: &serde_json::Map<String, serde_json::Value>) -> us
 pub(crate) enum Answer {
     Recorded(Recorded),
     Decided(Recorded<RecommendationId>),
+    /// The number is not the tenant's (any more), and nothing was done.
+    Renumbered,
     /// Another transaction holds the customer: the answer comes from whoever waits for it.
     Later(oneshot::Receiver<Result<Answer>>),
 }

@@ -13,7 +13,7 @@ use super::unit::{Failure, Held, run};
 use crate::client::script;
 use crate::error::{not_applied, of_sql};
 use crate::partitions::Month;
-use crate::shared::Shared;
+use crate::shared::{RENUMBERINGS, Shared, renumbered_again};
 
 /// Records in the host's transaction, behind a savepoint of our own. Two operations of one key are settled one after
 /// the other.
@@ -104,28 +104,21 @@ async fn record(
     connection: &mut PgConnection,
     ops: Vec<SharedOp>,
 ) -> Result<Vec<Result<Answer>>, Failure> {
-    let fences: BTreeSet<i64> = ops.iter().map(|op| shared.fence_lock(op.who.0)).collect();
-    if fences.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut text = format!(
-        "SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL jit = off; SET LOCAL lock_timeout = {}; SELECT ",
-        shared.options.write_wait.as_millis().max(1)
-    );
-    for (at, fence) in fences.iter().enumerate() {
-        let comma = if at == 0 { "" } else { ", " };
-        let _ = write!(text, "{comma}pg_advisory_xact_lock_shared({fence})");
-    }
-    script(connection, text).await?;
+    let mut ops = ops;
     let mut answers: Vec<Option<Result<Answer>>> = ops.iter().map(|_| None).collect();
-    for wave in waves(&ops) {
-        let some: Vec<SharedOp> = wave.iter().map(|&at| Arc::clone(&ops[at])).collect();
-        let done = run(connection, shared, &some, Held::Wait).await?;
-        if done.raised {
-            shared.want_sweep();
+    let mut left: Vec<usize> = (0..ops.len()).collect();
+    for _ in 0..RENUMBERINGS {
+        record_some(shared, connection, (&ops, &left), &mut answers).await?;
+        left.retain(|&at| matches!(answers[at], Some(Ok(Answer::Renumbered))));
+        if left.is_empty() {
+            break;
         }
-        for (at, answer) in wave.into_iter().zip(done.answers) {
-            answers[at] = answer;
+        for &at in &left {
+            let (tenant, number) = (ops[at].value.tenant().clone(), ops[at].who.0);
+            shared.forget_tenant(&tenant, number);
+            let tenant = shared.tenant(&tenant).await?;
+            ops[at] = Arc::new(ops[at].renumbered(tenant.number));
+            answers[at] = Some(Err(renumbered_again()));
         }
     }
     let missing = || Error::new(ErrorKind::Internal, "a record was not judged");
@@ -147,6 +140,40 @@ async fn record(
         )));
     }
     Ok(answers)
+}
+
+/// Records those of the operations that are left, behind the fences of their tenants.
+async fn record_some(
+    shared: &Shared,
+    connection: &mut PgConnection,
+    (ops, left): (&[SharedOp], &[usize]),
+    answers: &mut [Option<Result<Answer>>],
+) -> Result<(), Failure> {
+    let left_ops: Vec<SharedOp> = left.iter().map(|&at| Arc::clone(&ops[at])).collect();
+    let fences: BTreeSet<i64> = left_ops.iter().map(|op| shared.fence_lock(op.who.0)).collect();
+    if fences.is_empty() {
+        return Ok(());
+    }
+    let mut text = format!(
+        "SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL jit = off; SET LOCAL lock_timeout = {}; SELECT ",
+        shared.options.write_wait.as_millis().max(1)
+    );
+    for (at, fence) in fences.iter().enumerate() {
+        let comma = if at == 0 { "" } else { ", " };
+        let _ = write!(text, "{comma}pg_advisory_xact_lock_shared({fence})");
+    }
+    script(connection, text).await?;
+    for wave in waves(&left_ops) {
+        let some: Vec<SharedOp> = wave.iter().map(|&at| Arc::clone(&left_ops[at])).collect();
+        let done = run(connection, shared, &some, Held::Wait).await?;
+        if done.raised {
+            shared.want_sweep();
+        }
+        for (at, answer) in wave.into_iter().zip(done.answers) {
+            answers[left[at]] = answer;
+        }
+    }
+    Ok(())
 }
 
 /// Divides operations so that no two of a part have one key, and equal keys keep their order.

@@ -3,13 +3,12 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use kaireon_core::CustomerId;
 use kaireon_core::outbox::LaneSet;
 use kaireon_core::store::{Epoch, Generation};
 use kaireon_core::summary::packed::Packed;
 use kaireon_core::wire::corrupt;
-use kaireon_core::{Error, ErrorKind, Result};
-use sqlx::postgres::PgRow;
+use kaireon_core::{CustomerId, Result, TenantId};
+use sqlx::postgres::{PgBindIterExt, PgRow};
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
@@ -31,6 +30,9 @@ pub(crate) struct Seat {
     pub(crate) fresh: bool,
 }
 
+/// The customers that are to be had, each with the name of the tenant whose number leads it.
+pub(crate) type Wanted<'a> = BTreeMap<Who, (&'a TenantId, &'a CustomerId)>;
+
 /// The customers that could be had, and what is set for their tenants.
 #[derive(Debug, Default)]
 pub(crate) struct Seats {
@@ -38,6 +40,8 @@ pub(crate) struct Seats {
     /// Where each lies in `seats`; who is missing is held by another transaction.
     pub(crate) place: HashMap<Who, usize>,
     pub(crate) settings: HashMap<i32, Settings>,
+    /// Whose the numbers are.
+    names: HashMap<i32, TenantId>,
 }
 
 impl Seats {
@@ -45,7 +49,7 @@ impl Seats {
     pub(crate) async fn take(
         connection: &mut PgConnection,
         shared: &Shared,
-        wanted: &BTreeMap<Who, &CustomerId>,
+        wanted: &Wanted<'_>,
         held: Held,
     ) -> Result<Self, Failure> {
         let mut taken = Self::default();
@@ -56,10 +60,11 @@ impl Seats {
                 .filter(|who| !taken.place.contains_key(who))
                 .copied()
                 .collect();
-            taken.open(connection, shared, &missing, held).await?;
+            taken.open(connection, shared, &missing, wanted, held).await?;
+            // Nobody is entered under a number that is another tenant's.
             let missing: Vec<Who> = missing
                 .into_iter()
-                .filter(|who| !taken.place.contains_key(who))
+                .filter(|who| !taken.place.contains_key(who) && taken.owns(who.0, wanted[who].0))
                 .collect();
             if missing.is_empty() {
                 return Ok(taken);
@@ -72,27 +77,47 @@ impl Seats {
         }
     }
 
+    /// Whether a number is the tenant's.
+    pub(crate) fn owns(&self, number: i32, tenant: &TenantId) -> bool {
+        self.names.get(&number) == Some(tenant)
+    }
+
     async fn open(
         &mut self,
         connection: &mut PgConnection,
         shared: &Shared,
-        wanted: &[Who],
+        missing: &[Who],
+        wanted: &Wanted<'_>,
         held: Held,
     ) -> Result<(), Failure> {
         let statement = match held {
             Held::Skip => &shared.sql.open,
             Held::Wait => &shared.sql.open_waiting,
         };
-        let tenants: HashSet<i32> = wanted.iter().map(|(tenant, _)| *tenant).collect();
+        // Each once: two tenants may believe a number to be theirs, but a row must not be answered twice.
+        let mut tenants: Vec<(i32, &TenantId)> = Vec::new();
+        let mut seen = HashSet::new();
+        for who in missing {
+            let tenant = (who.0, wanted[who].0);
+            if tenants.last() != Some(&tenant) && seen.insert(tenant) {
+                tenants.push(tenant);
+            }
+        }
         let query = statement
             .query()
-            .bind(wanted.iter().map(|(tenant, _)| *tenant).collect::<Vec<_>>())
-            .bind(wanted.iter().map(|(_, who)| uuid_of(who)).collect::<Vec<_>>())
-            .bind(tenants.iter().copied().collect::<Vec<_>>());
+            .bind(missing.iter().map(|(tenant, _)| *tenant).collect::<Vec<_>>())
+            .bind(missing.iter().map(|(_, who)| uuid_of(who)).collect::<Vec<_>>())
+            .bind(tenants.iter().map(|(tenant, _)| *tenant).bind_iter())
+            .bind(tenants.iter().map(|(_, name)| name.as_str()).bind_iter());
         for row in query.fetch_all(&mut *connection).await? {
             let tenant: i32 = row.try_get(0)?;
             if let Entry::Vacant(unknown) = self.settings.entry(tenant) {
                 unknown.insert(settings(&row)?);
+                let place: i64 = row.try_get(8)?;
+                let place = usize::try_from(place).ok().and_then(|place| place.checked_sub(1));
+                if let Some((number, name)) = place.and_then(|place| tenants.get(place)) {
+                    self.names.insert(*number, (*name).clone());
+                }
             }
             let Some(digest) = row.try_get::<Option<Uuid>, _>(4)? else {
                 continue;
@@ -106,12 +131,6 @@ impl Seats {
                 fresh: false,
             });
         }
-        if tenants.iter().any(|tenant| !self.settings.contains_key(tenant)) {
-            return Err(Failure::Own(Error::new(
-                ErrorKind::Internal,
-                "a tenant that was entered is not there",
-            )));
-        }
         Ok(())
     }
 
@@ -120,9 +139,9 @@ impl Seats {
         connection: &mut PgConnection,
         shared: &Shared,
         missing: &[Who],
-        names: &BTreeMap<Who, &CustomerId>,
+        wanted: &Wanted<'_>,
     ) -> Result<(), Failure> {
-        let customers = missing.iter().map(|who| names[who].as_str());
+        let customers = missing.iter().map(|who| wanted[who].1.as_str());
         let query = shared
             .sql
             .enter_customers

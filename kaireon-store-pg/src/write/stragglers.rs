@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use kaireon_core::{Effect, Error, ErrorKind, Result};
 use parking_lot::Mutex;
@@ -55,15 +55,11 @@ impl Stragglers {
         self.held.lock().is_empty()
     }
 
-    /// Has a record wait for its customer.
-    pub(super) fn take(self: &Arc<Self>, op: SharedOp) -> Answer {
+    /// Has a record wait for its customer, as it did since then.
+    pub(super) fn take(self: &Arc<Self>, op: SharedOp, since: Instant) -> Answer {
         let (reply, answer) = oneshot::channel();
         let who = op.who;
-        let waiter = Waiter {
-            op,
-            since: Instant::now(),
-            reply,
-        };
+        let waiter = Waiter { op, since, reply };
         let mut held = self.held.lock();
         let first = !held.contains_key(&who);
         held.entry(who).or_default().push_back(waiter);
@@ -90,7 +86,13 @@ impl Stragglers {
         while let Some(part) = self.next_part(&who) {
             let ops: Vec<SharedOp> = part.iter().map(|waiter| Arc::clone(&waiter.op)).collect();
             let outcome = {
-                let _turn = self.turns.acquire().await;
+                // Many customers may wait, as behind a locked table: nobody's turn comes too late to be told so.
+                let until = part.iter().map(|waiter| waiter.since + self.bound()).min();
+                let until = until.unwrap_or_else(Instant::now).into();
+                let Ok(_turn) = tokio::time::timeout_at(until, self.turns.acquire()).await else {
+                    self.give_back(who, part).await;
+                    continue;
+                };
                 let outcome = committer.commit(&ops, Held::Wait).await;
                 committer.rest();
                 outcome
@@ -105,6 +107,11 @@ impl Stragglers {
                 // One at fault must not fail those beside it.
                 Err(stopped) if stopped.remedy == Remedy::Divide && part.len() > 1 => {
                     for waiter in part {
+                        // Each try may be as long as a statement may be.
+                        if waiter.since.elapsed() >= self.bound().saturating_mul(2) {
+                            let _ = waiter.reply.send(Err(stopped.error.clone()));
+                            continue;
+                        }
                         let one = committer.commit(&[Arc::clone(&waiter.op)], Held::Wait).await;
                         let answer = one.map_err(|stopped| stopped.error).and_then(|mut done| {
                             done.answers
@@ -124,6 +131,10 @@ impl Stragglers {
         }
     }
 
+    fn bound(&self) -> Duration {
+        self.shared.options.write_wait
+    }
+
     /// The oldest records of a customer whose callers still wait; at none, the customer is no longer waited for.
     fn next_part(&self, who: &Who) -> Option<Vec<Waiter>> {
         let mut held = self.held.lock();
@@ -139,7 +150,7 @@ impl Stragglers {
 
     /// Puts records back that are to wait on; those that have waited too long are told so.
     async fn give_back(&self, who: Who, part: Vec<Waiter>) {
-        let bound = self.shared.options.write_wait;
+        let bound = self.bound();
         let mut again = VecDeque::with_capacity(part.len());
         for waiter in part {
             if waiter.since.elapsed() < bound {

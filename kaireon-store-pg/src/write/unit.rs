@@ -1,11 +1,11 @@
 //! One batch in one transaction: taken, judged, folded, left.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use kaireon_core::outbox::{LaneSet, range_of};
 use kaireon_core::store::{Generation, Origin, Recorded};
 use kaireon_core::summary::packed::Packed;
-use kaireon_core::{CustomerId, Error, Result};
+use kaireon_core::{CustomerId, Error, Result, TenantId};
 use sqlx::postgres::PgBindIterExt;
 use sqlx::{PgConnection, Row};
 
@@ -14,7 +14,7 @@ use super::ids;
 use super::judge::{Known, Settings, Verdict, judge};
 use super::leave::Leaving;
 use super::op::{Answer, Op, SharedOp, Value, Who};
-use super::seats::Seats;
+use super::seats::{Seats, Wanted};
 use crate::shared::{Shared, digest_of, uuid_of};
 
 /// The most bytes of a packed value before its periods become rows of their own. Below a page's, so that the value
@@ -88,18 +88,24 @@ pub(crate) async fn run(
     ops: &[SharedOp],
     held: Held,
 ) -> Result<Done, Failure> {
-    let wanted: BTreeMap<Who, &CustomerId> = ops.iter().map(|op| (op.who, op.value.customer())).collect();
+    let wanted: Wanted<'_> = ops
+        .iter()
+        .map(|op| (op.who, (op.value.tenant(), op.value.customer())))
+        .collect();
     let mut seats = Seats::take(connection, shared, &wanted, held).await?;
     // What is judged: operations whose customers could be had and read.
     let mut answers: Vec<Option<Result<Answer>>> = Vec::with_capacity(ops.len());
     let mut judged: Vec<(&Op, usize)> = Vec::with_capacity(ops.len());
-    for op in ops {
+    let mut places: Vec<usize> = Vec::with_capacity(ops.len());
+    for (place, op) in ops.iter().enumerate() {
         answers.push(match seats.place.get(&op.who) {
+            _ if !seats.owns(op.who.0, op.value.tenant()) => Some(Ok(Answer::Renumbered)),
             None => None,
             Some(&seat) => match &seats.seats[seat].packed {
                 Err(error) => Some(Err(error.clone())),
                 Ok(_) => {
                     judged.push((op, seat));
+                    places.push(place);
                     // Its verdict comes.
                     Some(Err(super::stragglers::unjudged()))
                 }
@@ -114,7 +120,7 @@ pub(crate) async fn run(
     let mut touched = vec![false; seats.seats.len()];
     for (at, seat) in seats.seats.iter_mut().enumerate() {
         if present[at] > before[at] {
-            raise(connection, shared, seat, present[at], wanted[&seat.who], ops).await?;
+            raise(connection, shared, seat, present[at], wanted[&seat.who]).await?;
             touched[at] = true;
             done.raised = true;
         }
@@ -177,16 +183,8 @@ pub(crate) async fn run(
     }
     closing.write(connection, shared).await?;
     leaving.write(connection, shared).await?;
-    let mut verdicts = judged.iter().zip(verdicts);
-    for (op, answer) in ops.iter().zip(&mut answers) {
-        if seats
-            .place
-            .get(&op.who)
-            .is_some_and(|&at| seats.seats[at].packed.is_ok())
-            && let Some((_, verdict)) = verdicts.next()
-        {
-            *answer = Some(answer_of(op, verdict));
-        }
+    for ((place, (op, _)), verdict) in places.into_iter().zip(&judged).zip(verdicts) {
+        answers[place] = Some(answer_of(op, verdict));
     }
     done.answers = answers;
     Ok(done)
@@ -314,16 +312,9 @@ async fn raise(
     shared: &Shared,
     seat: &mut super::seats::Seat,
     generation: Generation,
-    customer: &CustomerId,
-    ops: &[SharedOp],
+    (tenant, customer): (&TenantId, &CustomerId),
 ) -> Result<(), Failure> {
-    let tenant = ops
-        .iter()
-        .find(|op| op.who == seat.who)
-        .map(|op| op.value.tenant());
-    let range = tenant
-        .map(|tenant| range_of(tenant, customer.as_str()))
-        .unwrap_or_default();
+    let range = range_of(tenant, customer.as_str());
     let query = shared
         .sql
         .raise
@@ -356,16 +347,22 @@ fn answer_of(op: &Op, verdict: Verdict) -> Result<Answer> {
 }
 
 /// Takes the rows of customers in the caller's transaction, whose fences are locked, and returns their present
-/// generations: for events of the host's own, which draw them.
+/// generations: for events of the host's own, which draw them. `None` where a number is not its tenant's.
 pub(crate) async fn draw_generations(
     connection: &mut PgConnection,
     shared: &Shared,
-    customers: &BTreeMap<Who, &CustomerId>,
-) -> Result<HashMap<Who, Generation>, Failure> {
+    customers: &Wanted<'_>,
+) -> Result<Option<HashMap<Who, Generation>>, Failure> {
     if customers.is_empty() {
-        return Ok(HashMap::new());
+        return Ok(Some(HashMap::new()));
     }
     let seats = Seats::take(connection, shared, customers, Held::Wait).await?;
+    if customers
+        .iter()
+        .any(|(who, (tenant, _))| !seats.owns(who.0, tenant))
+    {
+        return Ok(None);
+    }
     // A generation that came with the entry (of one who was erased and comes back) is kept with the row.
     let customers = seats
         .seats
@@ -378,9 +375,6 @@ pub(crate) async fn draw_generations(
         ..Leaving::default()
     };
     leaving.write(connection, shared).await?;
-    Ok(seats
-        .seats
-        .iter()
-        .map(|seat| (seat.who, seat.generation))
-        .collect())
+    let drawn = seats.seats.iter().map(|seat| (seat.who, seat.generation));
+    Ok(Some(drawn.collect()))
 }

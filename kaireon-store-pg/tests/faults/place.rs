@@ -71,6 +71,10 @@ impl Place {
         &self.schema
     }
 
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// How the store is reached; one writer, so that what is called at once is committed at once.
     pub(crate) fn config(&self) -> PgStoreConfig {
         let options = PgStoreOptions::default()
