@@ -28,6 +28,7 @@ mod id;
 mod interaction;
 pub mod limiter;
 pub mod memory;
+mod methods;
 pub mod outbox;
 mod period;
 pub mod policy;

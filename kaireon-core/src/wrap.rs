@@ -45,6 +45,7 @@
 //! call leaves.
 
 mod concurrency;
+mod guard;
 mod name;
 mod operation;
 mod retry;

@@ -1,12 +1,5 @@
 //! A limit on how many calls run at once.
 
-mod cache;
-mod guards;
-mod outbox;
-mod publisher;
-mod search;
-mod store;
-
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +7,10 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::sync::{Semaphore, SemaphorePermit, TryAcquireError};
 
+use super::guard::Guard;
 use super::name::NameOf;
 use super::operation::Operation;
+use crate::outbox::Outbox;
 use crate::{Effect, Error, ErrorKind, Result};
 
 /// Lets at most so many calls through at once; the others wait in order of arrival.
@@ -70,20 +65,14 @@ impl<T> ConcurrencyLimit<T> {
         self.inner
     }
 
-    async fn limited<R>(
-        &self,
-        operation: Operation,
-        name: NameOf<T>,
-        call: BoxFuture<'_, Result<R>>,
-    ) -> Result<R> {
-        let _place = match self.places.try_acquire() {
-            Ok(place) => place,
+    async fn place(&self, operation: Operation, name: NameOf<T>) -> Result<SemaphorePermit<'_>> {
+        match self.places.try_acquire() {
+            Ok(place) => Ok(place),
             Err(TryAcquireError::NoPermits) if self.queue_wait.is_zero() => {
-                return Err(self.refusal(operation, name));
+                Err(self.refusal(operation, name))
             }
-            Err(_) => self.queued(operation, name).await?,
-        };
-        call.await
+            Err(_) => self.queued(operation, name).await,
+        }
     }
 
     async fn queued(&self, operation: Operation, name: NameOf<T>) -> Result<SemaphorePermit<'_>> {
@@ -104,6 +93,44 @@ impl<T> ConcurrencyLimit<T> {
         .with_backend(backend)
         .with_operation(operation.name())
         .with_effect(Effect::NotApplied)
+    }
+}
+
+impl<T: Send + Sync> Guard for ConcurrencyLimit<T> {
+    type Inner = T;
+
+    fn inner(&self) -> &T {
+        &self.inner
+    }
+
+    fn around_outbox(&self, outbox: Arc<dyn Outbox>, name: NameOf<T>) -> Arc<dyn Outbox> {
+        Arc::new(ConcurrencyLimit {
+            inner: outbox,
+            places: Arc::clone(&self.places),
+            queue_wait: self.queue_wait,
+            name: Some(self.name.clone().unwrap_or_else(|| name(&self.inner))),
+        })
+    }
+
+    async fn around<R: Send>(
+        &self,
+        operation: Operation,
+        name: NameOf<T>,
+        call: BoxFuture<'_, Result<R>>,
+    ) -> Result<R> {
+        let _place = match operation {
+            Operation::StorePing
+            | Operation::EventsPing
+            | Operation::SearchPing
+            | Operation::CachePing
+            | Operation::StoreDisconnect
+            | Operation::EventsDisconnect
+            | Operation::SearchDisconnect
+            | Operation::CacheDisconnect
+            | Operation::Wait => None,
+            _ => Some(self.place(operation, name).await?),
+        };
+        call.await
     }
 }
 

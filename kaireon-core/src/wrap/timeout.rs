@@ -1,22 +1,18 @@
 //! A limit on how long a call may take.
 
-mod cache;
-mod guards;
-mod outbox;
-mod publisher;
-mod search;
-mod store;
-
 use std::borrow::Cow;
 use std::future::poll_fn;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
+use super::guard::Guard;
 use super::name::NameOf;
 use super::operation::Operation;
+use crate::outbox::Outbox;
 use crate::store::{BatchOutcome, ItemOutcome};
 use crate::{Error, ErrorKind, Result};
 
@@ -90,55 +86,20 @@ impl<T> Timeout<T> {
         self.inner
     }
 
-    async fn limited<R>(
-        &self,
-        operation: Operation,
-        name: NameOf<T>,
-        call: BoxFuture<'_, Result<R>>,
-    ) -> Result<R> {
-        self.limited_to(self.limit_of(operation), operation, name, call)
-            .await
-    }
-
-    async fn limited_to<R>(
-        &self,
-        limit: Duration,
-        operation: Operation,
-        name: NameOf<T>,
-        call: BoxFuture<'_, Result<R>>,
-    ) -> Result<R> {
-        match within(limit, call).await {
-            Some(result) => result,
-            None => Err(self.late(operation, name, limit)),
-        }
-    }
-
-    /// As [`limited`](Self::limited), with an outcome for each item: an `Err` would say that none was tried.
-    async fn limited_batch<R>(
-        &self,
-        operation: Operation,
-        name: NameOf<T>,
-        items: usize,
-        call: BoxFuture<'_, Result<BatchOutcome<R>>>,
-    ) -> Result<BatchOutcome<R>> {
-        let limit = self.limit_of(operation);
-        if let Some(result) = within(limit, call).await {
-            return result;
-        }
-        let late = self.late(operation, name, limit);
-        let failed = std::iter::repeat_with(|| ItemOutcome::Failed(late.clone()));
-        Ok(BatchOutcome::from_items(failed.take(items).collect()))
-    }
-
-    const fn limit_of(&self, operation: Operation) -> Duration {
+    /// How long a call may take, if there is a limit.
+    const fn limit_of(&self, operation: Operation) -> Option<Duration> {
         match operation {
+            Operation::StoreDisconnect
+            | Operation::EventsDisconnect
+            | Operation::SearchDisconnect
+            | Operation::CacheDisconnect => None,
             Operation::EraseCustomer
             | Operation::InstallTombstones
             | Operation::PurgeBefore
             | Operation::SearchEraseCustomer
             | Operation::Rebuild
-            | Operation::CacheEraseCustomer => self.maintenance,
-            _ => self.limit,
+            | Operation::CacheEraseCustomer => Some(self.maintenance),
+            _ => Some(self.limit),
         }
     }
 
@@ -149,6 +110,66 @@ impl<T> Timeout<T> {
             .with_backend(backend)
             .with_operation(operation.name())
             .with_effect(operation.effect_without_answer())
+    }
+}
+
+impl<T: Send + Sync> Guard for Timeout<T> {
+    type Inner = T;
+
+    fn inner(&self) -> &T {
+        &self.inner
+    }
+
+    fn around_outbox(&self, outbox: Arc<dyn Outbox>, name: NameOf<T>) -> Arc<dyn Outbox> {
+        Arc::new(Timeout {
+            inner: outbox,
+            limit: self.limit,
+            maintenance: self.maintenance,
+            name: Some(self.name.clone().unwrap_or_else(|| name(&self.inner))),
+        })
+    }
+
+    async fn around<R: Send>(
+        &self,
+        operation: Operation,
+        name: NameOf<T>,
+        call: BoxFuture<'_, Result<R>>,
+    ) -> Result<R> {
+        let Some(limit) = self.limit_of(operation) else {
+            return call.await;
+        };
+        within(limit, call)
+            .await
+            .unwrap_or_else(|| Err(self.late(operation, name, limit)))
+    }
+
+    /// With an outcome for each item: an `Err` would say that none was tried.
+    async fn around_batch<R: Send>(
+        &self,
+        operation: Operation,
+        name: NameOf<T>,
+        items: usize,
+        call: BoxFuture<'_, Result<BatchOutcome<R>>>,
+    ) -> Result<BatchOutcome<R>> {
+        if let Some(result) = within(self.limit, call).await {
+            return result;
+        }
+        let late = self.late(operation, name, self.limit);
+        let failed = std::iter::repeat_with(|| ItemOutcome::Failed(late.clone()));
+        Ok(BatchOutcome::from_items(failed.take(items).collect()))
+    }
+
+    async fn around_wait<R: Send>(
+        &self,
+        operation: Operation,
+        name: NameOf<T>,
+        at_most: Duration,
+        call: BoxFuture<'_, Result<R>>,
+    ) -> Result<R> {
+        let limit = self.limit.saturating_add(at_most);
+        within(limit, call)
+            .await
+            .unwrap_or_else(|| Err(self.late(operation, name, limit)))
     }
 }
 

@@ -1,25 +1,24 @@
 //! Spans and metrics.
 
-mod cache;
-mod guards;
 mod meter;
-mod outbox;
-mod publisher;
-mod search;
 mod span;
-mod store;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use tracing::Instrument;
 
 pub use self::meter::describe_metrics;
 use self::meter::{Meter, Running};
+use super::guard::Guard;
 use super::name::NameOf;
 use super::operation::Operation;
-use crate::Result;
+use crate::outbox::Outbox;
+use crate::publisher::{Signal, Subscriber};
+use crate::store::{BatchOutcome, ItemOutcome};
+use crate::{Error, ErrorKind, Result};
 
 /// Makes a span and a measurement of each call, under OpenTelemetry's names.
 ///
@@ -94,13 +93,96 @@ impl<T> Trace<T> {
         let span = span::of(operation, system);
         let running = Running::begin(&self.meter, operation, system);
         let result = call.instrument(span.clone()).await;
-        let failure = result.as_ref().err().map(crate::Error::kind);
+        let failure = result.as_ref().err().map(Error::kind);
         running.end(failure);
         if let Some(kind) = failure {
             span::failed(&span, kind.as_str());
         }
         result
     }
+}
+
+impl<T: Send + Sync> Guard for Trace<T> {
+    type Inner = T;
+
+    fn inner(&self) -> &T {
+        &self.inner
+    }
+
+    fn around_outbox(&self, outbox: Arc<dyn Outbox>, name: NameOf<T>) -> Arc<dyn Outbox> {
+        // Its keys are this store's, under the store's name.
+        let _ = self.system(name);
+        Arc::new(Trace {
+            inner: outbox,
+            meter: Arc::clone(&self.meter),
+        })
+    }
+
+    async fn around<R: Send>(
+        &self,
+        operation: Operation,
+        name: NameOf<T>,
+        call: BoxFuture<'_, Result<R>>,
+    ) -> Result<R> {
+        let result = self.traced(operation, name, call).await;
+        if operation == Operation::Publish {
+            let failure = result.as_ref().err().map(Error::kind);
+            self.meter.count_sent(operation, self.system(name), failure, 1);
+        }
+        result
+    }
+
+    async fn around_batch<R: Send>(
+        &self,
+        operation: Operation,
+        name: NameOf<T>,
+        _items: usize,
+        call: BoxFuture<'_, Result<BatchOutcome<R>>>,
+    ) -> Result<BatchOutcome<R>> {
+        let result = self.traced(operation, name, call).await;
+        // An `Err` says that none was tried, so none was sent.
+        if let (Operation::PublishBatch, Ok(outcome)) = (operation, &result) {
+            for (failure, events) in by_outcome(outcome) {
+                self.meter
+                    .count_sent(operation, self.system(name), failure, events);
+            }
+        }
+        result
+    }
+
+    async fn around_subscribe(
+        &self,
+        operation: Operation,
+        name: NameOf<T>,
+        call: BoxFuture<'_, Result<Subscriber>>,
+    ) -> Result<Subscriber> {
+        let subscriber = self.traced(operation, name, call).await?;
+        let system = self.system(name).to_owned();
+        let meter = Arc::clone(&self.meter);
+        Ok(Subscriber::new(subscriber.inspect(move |signal| {
+            if let Ok(Signal::Delivery(_)) = signal {
+                meter.count_consumed(&system);
+            }
+        })))
+    }
+}
+
+/// How many items of a batch were done, and how many failed for which reason; those that were not attempted are
+/// neither.
+fn by_outcome<R>(outcome: &BatchOutcome<R>) -> Vec<(Option<ErrorKind>, u64)> {
+    let mut counts: Vec<(Option<ErrorKind>, u64)> = Vec::new();
+    for item in outcome.items() {
+        let failure = match item {
+            ItemOutcome::Done(_) => None,
+            ItemOutcome::Failed(error) => Some(error.kind()),
+            ItemOutcome::NotAttempted => continue,
+        };
+        match counts.iter_mut().find(|(counted, _)| *counted == failure) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((failure, 1)),
+        }
+    }
+    counts
 }
 
 #[cfg(test)]
