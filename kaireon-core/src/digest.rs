@@ -45,6 +45,19 @@ impl MasterKey {
         Self(bytes)
     }
 
+    /// Reads 64 hexadecimal digits, as configuration gives them; `None` for anything else.
+    #[must_use]
+    pub fn from_hex(digits: &str) -> Option<Self> {
+        let digits: &[u8; 64] = digits.as_bytes().try_into().ok()?;
+        let mut key = [0; 32];
+        for (byte, pair) in key.iter_mut().zip(digits.chunks_exact(2)) {
+            // Digit by digit: `from_str_radix` takes a sign.
+            let digit = |at: usize| char::from(pair[at]).to_digit(16);
+            *byte = u8::try_from(digit(0)? * 16 + digit(1)?).ok()?;
+        }
+        Some(Self::new(key))
+    }
+
     /// The bytes, for the settings store that keeps a key it made.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
@@ -278,6 +291,23 @@ mod tests {
 
     fn key() -> TenantKey {
         MasterKey::new([7; 32]).tenant(&TenantId::new("t").unwrap())
+    }
+
+    #[test]
+    fn a_key_is_read_from_64_hexadecimal_digits_and_nothing_else() {
+        let read = MasterKey::from_hex(&"0aF9".repeat(16)).unwrap();
+        assert_eq!(read.as_bytes()[..2], [0x0a, 0xf9]);
+        for wrong in [
+            "",
+            "abc",
+            &"0".repeat(63),
+            &"0".repeat(65),
+            &"+1".repeat(32),
+            &"ä".repeat(32),
+            &"0g".repeat(32),
+        ] {
+            assert!(MasterKey::from_hex(wrong).is_none(), "{wrong}");
+        }
     }
 
     #[test]

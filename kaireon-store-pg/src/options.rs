@@ -70,9 +70,9 @@ impl PgStoreOptions {
             options.schema = schema;
         }
         if let Some(key) = var("KAIREON_MASTER_KEY") {
-            let key =
-                read_key(&key).ok_or_else(|| wrong("KAIREON_MASTER_KEY", "is not 64 hexadecimal digits"))?;
-            options.master_key = Some(key);
+            let key = MasterKey::from_hex(&key);
+            options.master_key =
+                Some(key.ok_or_else(|| wrong("KAIREON_MASTER_KEY", "is not 64 hexadecimal digits"))?);
         }
         Ok(options)
     }
@@ -129,19 +129,6 @@ fn wrong(field: &'static str, why: &'static str) -> Error {
     Error::new(ErrorKind::Config, why)
         .with_backend(crate::BACKEND)
         .with_field(field)
-}
-
-fn read_key(digits: &str) -> Option<MasterKey> {
-    let digits: &[u8; 64] = digits.as_bytes().try_into().ok()?;
-    let mut key = [0; 32];
-    for (byte, pair) in key.iter_mut().zip(digits.chunks_exact(2)) {
-        let pair = std::str::from_utf8(pair).ok()?;
-        if !pair.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            return None;
-        }
-        *byte = u8::from_str_radix(pair, 16).ok()?;
-    }
-    Some(MasterKey::new(key))
 }
 
 impl fmt::Debug for PgStoreOptions {
