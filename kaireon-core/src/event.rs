@@ -1,77 +1,20 @@
 //! Events: the envelope that every backend carries unchanged.
 
 mod envelope;
+mod event_type;
+mod kept;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use self::envelope::{DecisionPayload, Envelope, InteractionPayload, OwnedEnvelope, rfc3339};
+pub use self::event_type::{DECISION_MADE, EventType, INTERACTION_RECORDED};
 use crate::time::{self, Clock, SystemClock, Timestamp};
 use crate::{CustomerId, Decision, Error, Interaction, Result, TenantId, id};
-
-/// The type of the event that tells of a recorded interaction.
-pub const INTERACTION_RECORDED: &str = "interaction.recorded.v1";
-
-/// The type of the event that tells of a recorded decision.
-pub const DECISION_MADE: &str = "decision.made.v1";
-
-/// The type of an event, which is also its topic: 1 to 256 bytes without control characters.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EventType(Arc<str>);
-
-impl EventType {
-    /// Takes a name such as `model.updated.v1`.
-    ///
-    /// # Errors
-    /// `InvalidInput` naming `event_type`.
-    pub fn new(name: impl AsRef<str>) -> Result<Self> {
-        id::check_id("event_type", name.as_ref())?;
-        Ok(Self(Arc::from(name.as_ref())))
-    }
-
-    /// The type of recorded interactions.
-    #[must_use]
-    pub fn interaction_recorded() -> Self {
-        static TYPE: OnceLock<EventType> = OnceLock::new();
-        TYPE.get_or_init(|| Self(Arc::from(INTERACTION_RECORDED))).clone()
-    }
-
-    /// The type of recorded decisions.
-    #[must_use]
-    pub fn decision_made() -> Self {
-        static TYPE: OnceLock<EventType> = OnceLock::new();
-        TYPE.get_or_init(|| Self(Arc::from(DECISION_MADE))).clone()
-    }
-
-    /// The name.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for EventType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Serialize for EventType {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for EventType {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let name = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        Self::new(&name).map_err(serde::de::Error::custom)
-    }
-}
 
 /// One event: immutable, cheap to clone. Its `Debug` shows type and id, not the payload.
 #[derive(Clone)]
@@ -327,123 +270,5 @@ impl fmt::Debug for Event {
     }
 }
 
-/// An event with its partition key, as an outbox keeps it.
-#[derive(Serialize, Deserialize)]
-struct Kept {
-    id: String,
-    r#type: EventType,
-    timestamp: Timestamp,
-    key: Option<String>,
-    payload: Box<RawValue>,
-}
-
-impl Serialize for Event {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let payload = match &self.0.payload {
-            Payload::Json(json) => json.clone(),
-            Payload::Interaction(interaction) => {
-                serde_json::value::to_raw_value(&InteractionPayload::from(interaction))
-                    .map_err(serde::ser::Error::custom)?
-            }
-            Payload::Decision(decision) => serde_json::value::to_raw_value(&DecisionPayload::from(decision))
-                .map_err(serde::ser::Error::custom)?,
-        };
-        let kept = Kept {
-            id: self.id().to_owned(),
-            r#type: self.event_type().clone(),
-            timestamp: self.timestamp(),
-            key: self.key().map(str::to_owned),
-            payload,
-        };
-        kept.serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Event {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let kept = Kept::deserialize(deserializer)?;
-        id::check_id("event_id", &kept.id).map_err(serde::de::Error::custom)?;
-        Ok(Self(Arc::new(Inner {
-            id: kept.id.into(),
-            event_type: kept.r#type,
-            timestamp: time::truncate(kept.timestamp),
-            payload: Payload::Json(kept.payload),
-            key: kept.key.map(Into::into),
-            envelope: OnceLock::new(),
-        })))
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn click() -> Interaction {
-        Interaction::builder("acme", "c7")
-            .id("i1")
-            .offer("shoes")
-            .creative("banner")
-            .channel("web")
-            .interaction_type(crate::InteractionType::Click)
-            .timestamp("2026-04-30T12:00:00.123Z".parse().unwrap())
-            .build()
-            .unwrap()
-    }
-
-    #[test]
-    fn the_envelope_of_an_interaction_is_as_documented() {
-        let expected = concat!(
-            r#"{"id":"i1","type":"interaction.recorded.v1","timestamp":"2026-04-30T12:00:00.123Z","payload":"#,
-            r#"{"tenantId":"acme","customerId":"c7","offerId":"shoes","creativeId":"banner","channelId":"web","#,
-            r#""interactionType":"click","outcomeTypeKey":"click","campaignId":null,"recommendationId":null,"#,
-            r#""timestamp":"2026-04-30T12:00:00.123Z"}}"#
-        );
-        assert_eq!(Event::interaction_recorded(&click()).envelope(), expected);
-    }
-
-    #[test]
-    fn an_envelope_goes_round_byte_for_byte() {
-        let event = Event::interaction_recorded(&click());
-        let back = Event::from_envelope(&event.envelope()).unwrap();
-        assert_eq!(back.envelope(), event.envelope());
-        assert_eq!(back.with_id("i2").unwrap().id(), "i2");
-    }
-
-    #[test]
-    fn ids_and_keys_of_events_are_bounded_as_identifiers() {
-        let event = || Event::new("model.updated.v1", &7).unwrap();
-        for wrong in [String::new(), "x".repeat(257), "a\nb".to_owned()] {
-            let named = |result: Result<Event>| result.unwrap_err().field().map(str::to_owned);
-            assert_eq!(named(event().with_id(&wrong)).as_deref(), Some("event_id"));
-            assert_eq!(named(event().with_key(&wrong)).as_deref(), Some("event_key"));
-            let envelope = serde_json::json!({"id": wrong, "type": "t", "timestamp": rfc3339(event().timestamp()), "payload": 7});
-            assert_eq!(
-                named(Event::from_envelope(envelope.to_string().as_bytes())).as_deref(),
-                Some("event_id")
-            );
-            let kept = serde_json::to_string(&event().with_id("kept").unwrap()).unwrap();
-            let kept = kept.replace("\"kept\"", &serde_json::Value::from(wrong).to_string());
-            assert!(serde_json::from_str::<Event>(&kept).is_err());
-        }
-    }
-
-    #[test]
-    fn an_unreadable_payload_or_envelope_is_not_quoted() {
-        let event = Event::interaction_recorded(&click());
-        let wrong_shape = event.payload::<std::collections::BTreeMap<String, u32>>();
-        let no_envelope = Event::from_envelope(br#"{"id": ["c7"], "type": "t"}"#);
-        for error in [wrong_shape.unwrap_err(), no_envelope.unwrap_err()] {
-            assert!(std::error::Error::source(&error).is_none());
-            assert!(!format!("{error} {error:?}").contains("c7"), "{error:?}");
-        }
-    }
-
-    #[test]
-    fn events_of_the_hosts_own_carry_any_payload() {
-        let event = Event::new("model.updated.v1", &serde_json::json!({ "model": 7 })).unwrap();
-        assert_eq!(event.payload::<serde_json::Value>().unwrap()["model"], 7);
-        assert_eq!(Event::new("", &()).unwrap_err().field(), Some("event_type"));
-        let kept = serde_json::to_string(&event).unwrap();
-        assert_eq!(serde_json::from_str::<Event>(&kept).unwrap(), event);
-    }
-}
+mod tests;

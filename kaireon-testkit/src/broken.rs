@@ -3,6 +3,7 @@
 //! One plain store in memory passes the whole suite; each [`Flaw`] alters one rule of it. A test runs the suite
 //! against each, and compares the cases that fail with those that [`Flaw::caught_by`] names.
 
+mod apply;
 mod disk;
 mod expected;
 mod flaw;

@@ -1,147 +1,21 @@
 //! A service of real processes, taken up and down through every provider.
 
-use std::collections::BTreeSet;
+mod fake;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use self::fake::{BROKEN, Before, DEAF, FAKE, Fake};
+
 use super::control::{Control, Up};
-use super::launch::Launch;
 use super::process::Process;
 use super::provider::Provider;
-use super::service::{Compose, Need, Service};
+use super::service::{Compose, Service};
 use super::session::Session;
 use super::state::{Environment, State};
 use super::{Leaks, registry, required, selected, up};
-use crate::failure::{Context, Result};
 use crate::scratch::Scratch;
-
-/// Writes a file when it is ready, and waits to be ended.
-const SERVER: &str = "echo pong > \"$1\"; exec sleep 300";
-/// Never ready.
-const DEAF: &str = "exec sleep 300";
-/// Ends before it is ready.
-const BROKEN: &str = "echo no such configuration; exit 1";
-
-/// Its URL is the file that the server answers through.
-struct Fake {
-    script: &'static str,
-    compose: bool,
-    installs: bool,
-}
-
-const FAKE: Fake = Fake {
-    script: SERVER,
-    compose: false,
-    installs: true,
-};
-
-impl Service for Fake {
-    fn name(&self) -> &'static str {
-        "fake"
-    }
-
-    fn variable(&self) -> &'static str {
-        "KAIREON_TEST_FAKE_URL"
-    }
-
-    fn compose(&self, _folder: &Path) -> Option<Compose> {
-        let url = ("KAIREON_TEST_FAKE_URL".to_owned(), "compose-answer".to_owned());
-        self.compose.then(|| Compose {
-            service: "fake-entry".to_owned(),
-            environment: [url].into(),
-            given: Environment::new(),
-        })
-    }
-
-    fn install(&self, _folder: &Path) -> Result<()> {
-        if self.installs {
-            Ok(())
-        } else {
-            Err("the package is not to be had".into())
-        }
-    }
-
-    fn start(&self, launch: &mut Launch) -> Result<()> {
-        let answer = launch.folder().join("answer").display().to_string();
-        launch.export(self.variable(), &answer)?;
-        launch.spawn(
-            Command::new("sh").args(["-c", self.script, "sh", &answer]),
-            "server",
-        )
-    }
-
-    fn ready(&self, environment: &Environment) -> Result<()> {
-        let path = environment.get(self.variable()).context("no URL")?;
-        if path == "compose-answer" {
-            return Ok(());
-        }
-        match std::fs::read_to_string(path).context(path)?.trim() {
-            "pong" => Ok(()),
-            other => Err(format!("answered {other:?}").into()),
-        }
-    }
-
-    fn version(&self, _environment: &Environment) -> Result<String> {
-        Ok("fake 1".to_owned())
-    }
-
-    fn residue(&self, environment: &Environment) -> Result<BTreeSet<String>> {
-        let path = environment.get(self.variable()).context("no URL")?;
-        let left = std::fs::read_to_string(Path::new(path).with_file_name("left")).unwrap_or_default();
-        Ok(left.lines().map(str::to_owned).collect())
-    }
-
-    fn stop(&self, folder: &Path, processes: &[Process]) -> Result<()> {
-        let _ = std::fs::remove_file(folder.join("answer"));
-        super::process::end(processes)
-    }
-}
-
-/// A service that is told where another one is.
-struct Before;
-
-impl Service for Before {
-    fn name(&self) -> &'static str {
-        "before"
-    }
-
-    fn variable(&self) -> &'static str {
-        FAKE.variable()
-    }
-
-    fn requires(&self) -> &'static [Need] {
-        &[Need {
-            service: "fake-server",
-            variable: "KAIREON_TEST_FAKE_SERVER_URL",
-        }]
-    }
-
-    fn compose(&self, _folder: &Path) -> Option<Compose> {
-        None
-    }
-
-    fn install(&self, _folder: &Path) -> Result<()> {
-        Ok(())
-    }
-
-    fn start(&self, launch: &mut Launch) -> Result<()> {
-        launch.given("KAIREON_TEST_FAKE_SERVER_URL")?;
-        FAKE.start(launch)
-    }
-
-    fn ready(&self, environment: &Environment) -> Result<()> {
-        FAKE.ready(environment)
-    }
-
-    fn version(&self, environment: &Environment) -> Result<String> {
-        FAKE.version(environment)
-    }
-
-    fn stop(&self, folder: &Path, processes: &[Process]) -> Result<()> {
-        FAKE.stop(folder, processes)
-    }
-}
 
 fn control(scratch: &Scratch) -> Control {
     Control {
