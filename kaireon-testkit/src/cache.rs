@@ -29,6 +29,7 @@ macro_rules! __cache_cases {
                 tenants_and_customers_do_not_share_keys
                 a_value_above_the_bound_is_invalid_input_naming_value
                 peek_agrees_with_get
+                peek_fetched_shows_what_was_fetched_and_nothing_else
                 json_reads_as_it_was_set_and_other_json_is_corrupt
                 after_disconnect_calls_are_unavailable_and_not_applied
                 ping_agrees_with_the_capabilities

@@ -1,10 +1,13 @@
 //! What is set is read, until it is replaced or deleted.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use bytes::Bytes;
-use kaireon_core::cache::{CacheKey, CacheStoreExt, SetOptions};
+use kaireon_core::cache::{CacheKey, CacheStoreExt, FetchOptions, SetOptions};
 use kaireon_core::{Effect, ErrorKind};
 
-use super::fixture::{CacheFixture, customer, key, tenant};
+use super::fixture::{CacheFixture, bring, customer, key, never, tenant};
 
 const KEEP: SetOptions = SetOptions {
     ttl: None,
@@ -117,6 +120,34 @@ pub async fn peek_agrees_with_get(fixture: &dyn CacheFixture) {
     assert!(cache.peek(&key("k")).is_none_or(|value| value == "two"));
     cache.del(&key("k")).await.unwrap();
     assert_eq!(cache.peek(&key("k")), None);
+}
+
+/// It may know nothing, but never what was set, what was invalidated or what an earlier fetch brought.
+pub async fn peek_fetched_shows_what_was_fetched_and_nothing_else(fixture: &dyn CacheFixture) {
+    let cache = fixture.open().await;
+    let (fetched, options) = (key("fetched"), FetchOptions::ttl(Duration::from_secs(60)));
+    cache.set(&fetched, bytes("set"), KEEP).await.unwrap();
+    assert_eq!(cache.peek_fetched(&fetched), None, "it was set, not fetched");
+    for text in ["one", "two"] {
+        let brought = fixture
+            .get_or_fetch(Arc::clone(&cache), fetched.clone(), options, bring(text))
+            .await;
+        assert_eq!(brought.unwrap().unwrap(), text.as_bytes());
+        // What it shows can be read by `get_or_fetch` alone, so that is asked, and must not fetch.
+        let kept = fixture
+            .get_or_fetch(Arc::clone(&cache), fetched.clone(), options, never())
+            .await;
+        assert_eq!(kept.unwrap().unwrap(), text.as_bytes());
+        assert!(cache.peek(&fetched).is_none_or(|value| value == "set"));
+        cache.invalidate(&fetched).await.unwrap();
+        assert_eq!(cache.peek_fetched(&fetched), None, "it was invalidated");
+    }
+    fixture
+        .get_or_fetch(Arc::clone(&cache), fetched.clone(), options, bring("v"))
+        .await
+        .unwrap();
+    cache.disconnect().await.unwrap();
+    assert_eq!(cache.peek_fetched(&fetched), None, "the handle is closed");
 }
 
 /// And its error quotes nothing of the value.

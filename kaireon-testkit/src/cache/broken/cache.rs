@@ -100,7 +100,7 @@ impl CacheStore for Broken {
             }
             _ => {}
         }
-        if self.has(Flaw::PeekRemembers) {
+        if self.has(Flaw::PeekRemembers) || self.has(Flaw::PeekFetchedRemembers) {
             self.peeked
                 .lock()
                 .entry(key.clone())
@@ -178,6 +178,19 @@ impl CacheStore for Broken {
         match self.has(Flaw::PeekRemembers) {
             true => self.peeked.lock().get(key).cloned(),
             false => self.inner.peek(&self.key(key)),
+        }
+    }
+
+    fn peek_fetched(&self, key: &CacheKey) -> Option<Bytes> {
+        match self.flaw {
+            Some(Flaw::PeekFetchedShowsWhatWasSet) => self.inner.peek(&self.key(key)),
+            Some(Flaw::PeekRemembers | Flaw::PeekFetchedRemembers) => {
+                let peeked = self.peeked.lock();
+                let mut known = peeked.iter();
+                let found = known.find(|(known, _)| known.as_str() == key.fetched_str());
+                found.map(|(_, value)| value.clone())
+            }
+            _ => self.inner.peek_fetched(key),
         }
     }
 }

@@ -20,6 +20,10 @@ pub enum Flaw {
     ForgetsLargeValues,
     /// `peek` shows what was overwritten or deleted.
     PeekRemembers,
+    /// `peek_fetched` shows what was invalidated or replaced.
+    PeekFetchedRemembers,
+    /// `peek_fetched` looks where `set` keeps its values.
+    PeekFetchedShowsWhatWasSet,
     /// An expired value counts as deleted.
     CountsExpiredAsDeleted,
     /// `get_many` leaves out what is not there.
@@ -63,6 +67,8 @@ impl Flaw {
         Self::SharesTenants,
         Self::ForgetsLargeValues,
         Self::PeekRemembers,
+        Self::PeekFetchedRemembers,
+        Self::PeekFetchedShowsWhatWasSet,
         Self::CountsExpiredAsDeleted,
         Self::LeavesOutWhatIsMissing,
         Self::ErasureForgetsFetched,
@@ -99,6 +105,9 @@ impl Flaw {
             Self::SharesTenants => &["tenants_and_customers_do_not_share_keys"],
             Self::ForgetsLargeValues => &["a_value_above_the_bound_is_invalid_input_naming_value"],
             Self::PeekRemembers => &["peek_agrees_with_get"],
+            Self::PeekFetchedRemembers | Self::PeekFetchedShowsWhatWasSet => {
+                &["peek_fetched_shows_what_was_fetched_and_nothing_else"]
+            }
             Self::CountsExpiredAsDeleted => &["an_expired_value_does_not_count_as_deleted"],
             Self::LeavesOutWhatIsMissing => {
                 &["many_values_are_read_set_and_deleted_in_the_order_of_the_keys"]
@@ -149,6 +158,7 @@ impl Flaw {
             Self::PeekRemembers => &[
                 "a_value_is_gone_after_its_ttl_and_not_before",
                 "after_disconnect_calls_are_unavailable_and_not_applied",
+                "peek_fetched_shows_what_was_fetched_and_nothing_else",
                 "what_was_fetched_is_not_fetched_again",
                 "erasing_a_customer_removes_what_was_fetched",
                 "invalidate_removes_what_was_fetched",
@@ -157,6 +167,14 @@ impl Flaw {
                 "a_fetch_under_way_is_not_kept_behind_an_erasure",
                 "what_is_being_fetched_while_it_is_invalidated_is_not_kept",
             ],
+            Self::PeekFetchedRemembers => &[
+                "what_was_fetched_is_not_fetched_again",
+                "erasing_a_customer_removes_what_was_fetched",
+                "invalidate_removes_what_was_fetched",
+                "absence_is_remembered_for_its_ttl",
+                "jitter_only_shortens_the_ttl",
+            ],
+            Self::WorksAfterDisconnect => &["peek_fetched_shows_what_was_fetched_and_nothing_else"],
             Self::LeavesOutWhatIsMissing => &[
                 "a_value_is_gone_after_its_ttl_and_not_before",
                 "erasing_a_customer_removes_what_carries_the_customer_and_nothing_else",
@@ -182,6 +200,7 @@ impl Flaw {
             ],
             Self::ShowsStaleUnasked => &["beyond_the_window_everybody_waits"],
             Self::KeepsUnderThePlainKey => &[
+                "peek_fetched_shows_what_was_fetched_and_nothing_else",
                 "erasing_a_customer_removes_what_was_fetched",
                 "invalidate_removes_what_was_fetched",
                 "what_is_being_fetched_while_it_is_invalidated_is_not_kept",
