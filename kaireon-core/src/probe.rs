@@ -214,11 +214,7 @@ impl InteractionStore for Probe {
 
     async fn erase_customer(&self, request: Erasure) -> Result<ErasureReceipt> {
         self.call("erase_customer").await?;
-        Ok(ErasureReceipt::new(
-            request.id,
-            Generation::ZERO.next(),
-            earliest(),
-        ))
+        Ok(ErasureReceipt::new(request.id, Generation(1), earliest()))
     }
 
     async fn tombstones(&self, _: TombstoneQuery) -> Result<Page<Tombstone, ScanCursor>> {

@@ -1,12 +1,13 @@
 //! The interaction store: the contract that every database adapter implements.
 //!
-//! [`InteractionStore`] is the trait; [`types`](self) beside it are its arguments and results. What each
-//! operation means is the same on every backend and is tested by the suite of `kaireon-testkit`.
+//! [`InteractionStore`] is the trait; the types beside it are its arguments and results. What each operation means is the same on every backend and is tested by the suite of `kaireon-testkit`.
 
 mod batch;
 mod capabilities;
 mod erasure;
 mod fence;
+mod page;
+mod period_range;
 mod query;
 
 use std::sync::Arc;
@@ -19,10 +20,9 @@ pub use erasure::{
     Erasure, ErasureId, ErasureReceipt, Generation, Purge, PurgeReceipt, Tombstone, TombstoneQuery,
 };
 pub use fence::{Epoch, FenceRequest, FenceState};
-pub use query::{
-    DimensionFilter, HistoryCursor, HistoryFilter, HistoryQuery, MAX_PAGE, Page, PeriodRange, ScanCursor,
-    ScanQuery, SummaryQuery,
-};
+pub use page::{HistoryCursor, Page, ScanCursor};
+pub use period_range::PeriodRange;
+pub use query::{DimensionFilter, HistoryFilter, HistoryQuery, MAX_PAGE, ScanQuery, SummaryQuery};
 
 pub(crate) use query::check_limit;
 
@@ -74,8 +74,8 @@ pub trait InteractionStore: Send + Sync + std::fmt::Debug {
     /// applies is its outcome:
     ///
     /// 1. the batch's epoch is lower than the fence of the item's tenant: `Fenced`, transient, not applied;
-    /// 2. its generation is missing though it is not live, or given though it is: `InvalidInput` naming
-    ///    `generation`;
+    /// 2. its generation is missing though it is not live, or given though it is, or higher than
+    ///    [`Generation::MAX_GIVEN`]: `InvalidInput` naming `generation`;
     /// 3. its idempotency key is known: `Duplicate` with the first id, or `Conflict`; nothing changes, also when
     ///    the record was since purged or erased;
     /// 4. its generation is lower than its customer's present one: `Erased`. A higher one raises the present
@@ -191,6 +191,10 @@ pub trait InteractionStore: Send + Sync + std::fmt::Debug {
 
     /// Raises generations to those of another store's tombstones and deletes what lies below them. A generation
     /// is never lowered.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming `generation`, and none is installed, when one of them is higher than
+    /// [`Generation::MAX_GIVEN`].
     async fn install_tombstones(&self, tenant: &TenantId, tombstones: Vec<Tombstone>) -> Result<()> {
         let _ = (tenant, tombstones);
         Err(Error::unsupported(

@@ -73,6 +73,9 @@ impl Maintenance {
 
     /// Raises generations to those of another store, and deletes what lies below.
     pub(crate) fn install(&self, tenant: &TenantId, tombstones: Vec<Tombstone>) -> Result<()> {
+        tombstones
+            .iter()
+            .try_for_each(|stone| stone.generation.check_given())?;
         for tombstone in tombstones {
             self.submit(Op::Install(tenant.clone(), tombstone))?;
         }

@@ -69,7 +69,7 @@ async fn begin(
     if unit.fetch_optional(found).await.map_err(of_sql)?.is_some() {
         return Ok(Number::Own);
     }
-    let generation = held.generation.next();
+    let generation = held.generation.next()?;
     let enter = shared
         .sql
         .enter_receipt
@@ -131,6 +131,9 @@ async fn install(shared: &Shared, tenant: &Tenant, stone: &Tombstone) -> Result<
 
 /// Raises generations to another store's, and deletes what lies below.
 pub(crate) async fn install_all(shared: &Shared, of: &TenantId, tombstones: Vec<Tombstone>) -> Result<()> {
+    tombstones
+        .iter()
+        .try_for_each(|stone| stone.generation.check_given())?;
     if tombstones.is_empty() {
         return Ok(());
     }

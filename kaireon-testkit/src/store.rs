@@ -146,6 +146,9 @@ macro_rules! __store_cases {
                 tombstones_installed_on_another_store_erase_there
                 a_replicated_record_of_an_erased_generation_is_refused
                 a_replicated_record_of_a_higher_generation_erases_what_lies_below
+                a_record_of_a_generation_above_the_highest_is_refused
+                tombstones_above_the_highest_generation_are_refused_and_erase_nothing
+                a_customer_of_the_highest_generation_is_recorded_and_erased_like_any_other
             }
             store::purge {
                 purged_rows_are_invisible_at_once

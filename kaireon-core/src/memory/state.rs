@@ -192,14 +192,14 @@ impl State {
     }
 
     /// Erases a customer, or repeats the receipt.
-    pub(super) fn erase(&mut self, request: Erasure, now: Timestamp) -> ErasureReceipt {
+    pub(super) fn erase(&mut self, request: Erasure, now: Timestamp) -> Result<ErasureReceipt> {
         let Erasure { tenant, customer, id } = request;
         let digest = self.tenant_mut(&tenant).key.customer(&customer);
         let owner = self.tenant_mut(&tenant).customers.entry(digest).or_default();
         if let Some(receipt) = owner.receipts.get(&id) {
-            return receipt.clone();
+            return Ok(receipt.clone());
         }
-        let generation = owner.generation.next();
+        let generation = owner.generation.next()?;
         self.changes();
         let deleted = self.raise_generation(&tenant, digest, generation);
         let mut receipt = ErasureReceipt::new(id.clone(), generation, now);
@@ -209,7 +209,7 @@ impl State {
         receipt.add("outbox", deleted.outbox);
         let owner = self.tenant_mut(&tenant).customers.entry(digest).or_default();
         owner.receipts.insert(id, receipt.clone());
-        receipt
+        Ok(receipt)
     }
 
     /// Raises a generation to another store's.
@@ -263,25 +263,10 @@ impl State {
     }
 }
 
-/// Rules 1 and 2: the epoch and the presence of a generation.
+/// Rules 1 and 2: the epoch and the generation given.
 fn check_terms(tenant: &Tenant, terms: Terms, generation: Option<Generation>) -> Result<()> {
-    if terms.epoch < tenant.epoch {
-        return Err(Error::new(
-            ErrorKind::Fenced,
-            "the epoch of the write is lower than the tenant's fence",
-        ));
-    }
-    match (terms.origin, generation) {
-        (Origin::Live, Some(_)) => Err(Error::invalid(
-            "generation",
-            "is given for a live record, which draws its own",
-        )),
-        (Origin::Replicated | Origin::Backfill, None) => Err(Error::invalid(
-            "generation",
-            "is missing for a record of another store",
-        )),
-        _ => Ok(()),
-    }
+    terms.epoch.check(tenant.epoch)?;
+    terms.origin.check_generation(generation)
 }
 
 /// Rule 4: the generation that a record is accepted under.

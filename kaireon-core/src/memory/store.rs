@@ -236,7 +236,8 @@ impl InteractionStore for MemoryStore {
 
     async fn erase_customer(&self, request: Erasure) -> Result<ErasureReceipt> {
         let now = self.0.now();
-        Ok(self.0.enter("erase_customer")?.erase(request, now))
+        let erased = self.0.enter("erase_customer")?.erase(request, now);
+        erased.map_err(|error| named("erase_customer", error))
     }
 
     async fn tombstones(&self, query: TombstoneQuery) -> Result<Page<Tombstone, ScanCursor>> {
@@ -268,6 +269,10 @@ impl InteractionStore for MemoryStore {
     }
 
     async fn install_tombstones(&self, tenant: &TenantId, tombstones: Vec<Tombstone>) -> Result<()> {
+        let given = tombstones
+            .iter()
+            .try_for_each(|stone| stone.generation.check_given());
+        given.map_err(|error| named("install_tombstones", error))?;
         let mut state = self.0.enter("install_tombstones")?;
         for Tombstone { customer, generation } in tombstones {
             state.install_tombstone(tenant, customer, generation);

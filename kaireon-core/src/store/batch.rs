@@ -38,6 +38,28 @@ pub enum Origin {
     Backfill,
 }
 
+impl Origin {
+    /// Checks that a record of this origin has a generation exactly where it should, and one that a store takes:
+    /// every backend asks this of every record before it looks anything up.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming `generation`.
+    pub fn check_generation(self, generation: Option<Generation>) -> Result<()> {
+        match (self, generation) {
+            (Self::Live, None) => Ok(()),
+            (Self::Live, Some(_)) => Err(Error::invalid(
+                "generation",
+                "is given for a live record, which draws its own",
+            )),
+            (Self::Replicated | Self::Backfill, None) => Err(Error::invalid(
+                "generation",
+                "is missing for a record of another store",
+            )),
+            (Self::Replicated | Self::Backfill, Some(generation)) => generation.check_given(),
+        }
+    }
+}
+
 /// A record together with the generation it was accepted under.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted<T> {
@@ -75,7 +97,7 @@ impl<T> From<Accepted<T>> for Record<T> {
 }
 
 /// What is recorded together.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordBatch<T> {
     /// The items.
     pub records: Vec<Record<T>>,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::ScanCursor;
 use crate::digest::Digest;
 use crate::time::Timestamp;
-use crate::{CustomerId, InteractionId, Result, TenantId, id};
+use crate::{CustomerId, Effect, Error, ErrorKind, InteractionId, Result, TenantId, id};
 
 /// How often a customer has been erased. Records carry the one they were accepted under; what carries a lower
 /// one than the present is refused and never shown.
@@ -19,10 +19,32 @@ impl Generation {
     /// Of a customer who was never erased.
     pub const ZERO: Self = Self(0);
 
-    /// The one after this.
-    #[must_use]
-    pub const fn next(self) -> Self {
-        Self(self.0.saturating_add(1))
+    /// The highest that a store takes from outside, with a record or a tombstone: 2^31 − 1. The erasures of the
+    /// store's own count on behind it, so that no record or tombstone, however wrong, leaves them no room.
+    pub const MAX_GIVEN: Self = Self(u32::MAX >> 1);
+
+    /// The one after this: of an erasure.
+    ///
+    /// # Errors
+    /// `Internal`, not applied, when there is none: the customer was erased 2^31 times behind
+    /// [`MAX_GIVEN`](Self::MAX_GIVEN). Counting on from zero would show again what was erased.
+    pub fn next(self) -> Result<Self> {
+        let next = self.0.checked_add(1).map(Self);
+        next.ok_or_else(|| {
+            Error::new(ErrorKind::Internal, "the customer's generation can go no higher")
+                .with_effect(Effect::NotApplied)
+        })
+    }
+
+    /// Checks one that comes from outside: every backend asks this before it raises anything.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming `generation` above [`MAX_GIVEN`](Self::MAX_GIVEN).
+    pub fn check_given(self) -> Result<()> {
+        if self > Self::MAX_GIVEN {
+            return Err(Error::invalid("generation", "is higher than a store takes"));
+        }
+        Ok(())
     }
 }
 
@@ -61,7 +83,7 @@ impl fmt::Display for ErasureId {
 }
 
 /// A request to erase a customer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Erasure {
     /// Whose customer.
     pub tenant: TenantId,
@@ -113,7 +135,7 @@ pub struct Tombstone {
 }
 
 /// Which tombstones to read.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TombstoneQuery {
     /// Whose.
     pub tenant: TenantId,
@@ -144,7 +166,7 @@ impl TombstoneQuery {
 }
 
 /// A request to move a tenant's retention watermark.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Purge {
     /// Whose rows.
     pub tenant: TenantId,
@@ -173,5 +195,29 @@ impl PurgeReceipt {
             interactions,
             decisions,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generation_that_can_go_no_higher_does_not_begin_anew() {
+        let last = Generation(u32::MAX);
+        assert_eq!(Generation(u32::MAX - 1).next().unwrap(), last);
+        let error = last.next().unwrap_err();
+        assert_eq!(
+            (error.kind(), error.effect()),
+            (ErrorKind::Internal, Effect::NotApplied)
+        );
+        assert!(!error.is_transient());
+    }
+
+    #[test]
+    fn what_is_given_leaves_room_for_erasures() {
+        Generation::MAX_GIVEN.check_given().unwrap();
+        let next = Generation::MAX_GIVEN.next().unwrap();
+        assert_eq!(next.check_given().unwrap_err().field(), Some("generation"));
     }
 }

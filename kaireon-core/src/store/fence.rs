@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::TenantId;
 use crate::outbox::LaneSet;
+use crate::{Error, ErrorKind, Result, TenantId};
 
 /// The number of a setting of the tenant switch. A write under a lower one than the store's fence is refused
 /// inside the atomic unit that would have applied it.
@@ -13,10 +13,25 @@ pub struct Epoch(pub u64);
 impl Epoch {
     /// Of a tenant that was never switched, and of callers that know of no switch.
     pub const ZERO: Self = Self(0);
+
+    /// Checks that a write under this epoch passes a fence: every backend asks this inside the atomic unit that
+    /// writes.
+    ///
+    /// # Errors
+    /// `Fenced`, transient and not applied, when this is lower than the fence.
+    pub fn check(self, fence: Self) -> Result<()> {
+        if self < fence {
+            return Err(Error::new(
+                ErrorKind::Fenced,
+                "the epoch of the write is lower than the tenant's fence",
+            ));
+        }
+        Ok(())
+    }
 }
 
 /// A request to raise a tenant's fence.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FenceRequest {
     /// Whose.
     pub tenant: TenantId,

@@ -21,7 +21,7 @@ impl Unit<'_> {
         if let Some(stored) = self.get(Space::Receipts, &receipt_key)? {
             return Ok(Answer::Receipt(StoredReceipt::decode(&stored)?));
         }
-        let generation = self.generation(tenant, customer)?.next();
+        let generation = self.generation(tenant, customer)?.next()?;
         self.raise(Raised {
             tenant,
             customer: Some(customer),

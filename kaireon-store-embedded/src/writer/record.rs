@@ -215,25 +215,10 @@ impl Unit<'_> {
     }
 }
 
-/// The epoch, and the presence of a generation.
+/// The epoch and the generation given.
 fn check_terms(settings: Settings, terms: Terms, generation: Option<Generation>) -> Result<()> {
-    if terms.epoch < settings.epoch {
-        return Err(Error::new(
-            ErrorKind::Fenced,
-            "the epoch of the write is lower than the tenant's fence",
-        ));
-    }
-    match (terms.origin, generation) {
-        (Origin::Live, Some(_)) => Err(Error::invalid(
-            "generation",
-            "is given for a live record, which draws its own",
-        )),
-        (Origin::Live, None) | (_, Some(_)) => Ok(()),
-        (_, None) => Err(Error::invalid(
-            "generation",
-            "is missing for a record of another store",
-        )),
-    }
+    terms.epoch.check(settings.epoch)?;
+    terms.origin.check_generation(generation)
 }
 
 fn conflict() -> Error {

@@ -89,23 +89,10 @@ pub(crate) fn judge<'a>(
     .collect()
 }
 
-/// The epoch, and the presence of a generation.
+/// The epoch and the generation given.
 fn check_terms(op: &Op, fence: Epoch) -> Option<Error> {
-    if op.terms.epoch < fence {
-        return Some(Error::new(
-            ErrorKind::Fenced,
-            "the epoch of the write is lower than the tenant's fence",
-        ));
-    }
-    match (op.terms.origin, op.generation) {
-        (Origin::Live, Some(_)) => Some(Error::invalid(
-            "generation",
-            "is given for a live record, which draws its own",
-        )),
-        (Origin::Live, None) | (_, Some(_)) => None,
-        (_, None) => Some(Error::invalid(
-            "generation",
-            "is missing for a record of another store",
-        )),
-    }
+    let passes = op.terms.epoch.check(fence);
+    passes
+        .and_then(|()| op.terms.origin.check_generation(op.generation))
+        .err()
 }

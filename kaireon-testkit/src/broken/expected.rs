@@ -248,7 +248,8 @@ expected! {
         may [entries_after_the_erasure_are_delivered];
     ErasureForgetsSummaries:
         [an_erased_customer_is_gone_from_every_read]
-        may [a_new_interaction_after_the_erasure_is_accepted_under_the_new_generation
+        may [a_customer_of_the_highest_generation_is_recorded_and_erased_like_any_other
+             a_new_interaction_after_the_erasure_is_accepted_under_the_new_generation
              a_replicated_record_of_a_higher_generation_erases_what_lies_below
              a_retry_of_an_erased_interaction_is_a_duplicate_and_writes_nothing
              a_retry_within_the_horizon_is_a_duplicate_after_its_customer_was_erased
@@ -269,7 +270,8 @@ expected! {
         [a_new_interaction_after_the_erasure_is_accepted_under_the_new_generation
          a_replicated_record_of_an_erased_generation_is_refused
          another_request_erases_again]
-        may [a_replicated_record_of_a_higher_generation_erases_what_lies_below
+        may [a_customer_of_the_highest_generation_is_recorded_and_erased_like_any_other
+             a_replicated_record_of_a_higher_generation_erases_what_lies_below
              entries_after_the_erasure_are_delivered
              no_write_that_began_before_the_receipt_appears_after_it
              settings_and_decisions_are_there_after_a_restart
@@ -282,7 +284,14 @@ expected! {
              settings_and_decisions_are_there_after_a_restart];
     TakesErasedGenerations:
         [a_replicated_record_of_an_erased_generation_is_refused]
-        may [tombstones_installed_on_another_store_erase_there];
+        may [a_customer_of_the_highest_generation_is_recorded_and_erased_like_any_other
+             tombstones_installed_on_another_store_erase_there];
+    TakesAnyGeneration:
+        [a_record_of_a_generation_above_the_highest_is_refused];
+    TakesAnyTombstone:
+        [tombstones_above_the_highest_generation_are_refused_and_erase_nothing];
+    ErasureEndsAtTheHighestGeneration:
+        [a_customer_of_the_highest_generation_is_recorded_and_erased_like_any_other];
     RowsAppearAfterSummaries:
         [a_reader_never_sees_a_part_of_a_write]
         may [a_dropped_write_has_happened_wholly_or_not_at_all
@@ -323,7 +332,8 @@ expected! {
         [replicated_records_write_no_lane];
     ReplicatedIsRestamped:
         [replicated_records_keep_id_timestamp_and_generation]
-        may [a_late_event_is_known_for_the_horizon_after_its_arrival
+        may [a_customer_of_the_highest_generation_is_recorded_and_erased_like_any_other
+             a_late_event_is_known_for_the_horizon_after_its_arrival
              a_replicated_record_before_the_watermark_counts_but_leaves_no_row
              a_replicated_record_of_a_higher_generation_erases_what_lies_below
              live_and_replicated_records_share_their_keys];

@@ -78,6 +78,12 @@ pub enum Flaw {
     ErasureRepeatsItself,
     /// Replicated records of an erased generation are taken.
     TakesErasedGenerations,
+    /// Records of any generation are taken, however high.
+    TakesAnyGeneration,
+    /// Tombstones of any generation are installed, however high.
+    TakesAnyTombstone,
+    /// Whose generation is the highest that is taken from outside cannot be erased any more.
+    ErasureEndsAtTheHighestGeneration,
     /// A row appears after the summaries that count it.
     RowsAppearAfterSummaries,
     /// A page of tombstones may have any length.

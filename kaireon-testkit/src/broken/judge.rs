@@ -1,17 +1,14 @@
-//! How the plain store judges and applies one record, and how its flaws judge it.
+//! How the plain store judges one record, and how its flaws judge it.
 
-use std::sync::Arc;
-
-use chrono::{Datelike, TimeDelta};
+use chrono::TimeDelta;
 use kaireon_core::outbox::{LaneSet, OutboxPayload};
-use kaireon_core::store::{Accepted, Epoch, Generation, HistoryCursor, Origin, Record, Recorded};
-use kaireon_core::time::Timestamp;
+use kaireon_core::store::{Accepted, Epoch, Generation, Origin, Record, Recorded};
 use kaireon_core::{
-    CustomerId, Decision, Effect, Error, ErrorKind, Interaction, InteractionType, LastContact, Period,
-    PeriodType, RecommendationId, Result, Stats, TenantId, ValueSum, groups,
+    CustomerId, Decision, Effect, Error, ErrorKind, Interaction, Period, PeriodType, RecommendationId,
+    Result, TenantId,
 };
 
-use super::disk::{Customer, Disk, Known, digest};
+use super::disk::{Disk, Known, digest};
 use super::flaw::Flaw;
 use super::place::Place;
 
@@ -82,13 +79,10 @@ impl Place {
     }
 
     fn check_generation<T>(&self, record: &Record<T>, origin: Origin) -> Result<()> {
-        if (origin == Origin::Live) == record.generation.is_none() {
+        if self.has(Flaw::TakesAnyGeneration) && origin != Origin::Live && record.generation.is_some() {
             return Ok(());
         }
-        Err(Error::invalid(
-            "generation",
-            "is missing, or given for a live record",
-        ))
+        origin.check_generation(record.generation)
     }
 
     /// The generation to accept a record under; a higher one raises the customer's.
@@ -267,79 +261,6 @@ impl Place {
         }
     }
 
-    fn apply(&self, disk: &mut Disk, event: &Interaction, generation: Generation, kept: bool) {
-        let found = disk
-            .customers
-            .entry(self.name(&event.tenant, &event.customer))
-            .or_insert_with(|| Customer {
-                tenant: event.tenant.clone(),
-                id: event.customer.clone(),
-                rows: Default::default(),
-                summaries: Default::default(),
-            });
-        let late = found
-            .rows
-            .keys()
-            .next_back()
-            .is_some_and(|newest| event.timestamp < newest.timestamp);
-        for (dimension, value, period) in groups(event) {
-            let weekly = period.period_type() == PeriodType::Weekly;
-            if late && weekly && self.has(Flaw::DropsLateEventsFromTheWeek) {
-                continue;
-            }
-            let group = (dimension, Arc::from(value), self.period(period, event.timestamp));
-            let stats = found.summaries.entry(group).or_default();
-            self.merge(stats, event);
-        }
-        if kept {
-            let value = match self.has(Flaw::ForgetsTheRank) {
-                true => event
-                    .edited(|fields| fields.rank = None)
-                    .unwrap_or_else(|_| event.clone()),
-                false => event.clone(),
-            };
-            found
-                .rows
-                .insert(HistoryCursor::after(event), Accepted { value, generation });
-        }
-    }
-
-    /// The period that the store files an event under.
-    fn period(&self, right: Period, time: Timestamp) -> Period {
-        match self.flaw {
-            Some(Flaw::DaysInLocalTime) => {
-                Period::containing(right.period_type(), time + TimeDelta::hours(2))
-            }
-            Some(Flaw::WeeksOfTheCalendarYear) if right.period_type() == PeriodType::Weekly => {
-                let date = time.date_naive();
-                let key = format!("{:04}-W{:02}", date.year(), date.iso_week().week());
-                key.parse().unwrap_or(right)
-            }
-            _ => right,
-        }
-    }
-
-    fn merge(&self, stats: &mut Stats, event: &Interaction) {
-        let sum = stats.total_value;
-        stats.merge(&Stats::of(event));
-        match (self.flaw, event.value) {
-            (Some(Flaw::SumsInFloats), Some(value)) => {
-                stats.total_value = in_floats(sum, value.micros());
-            }
-            (Some(Flaw::LastByArrival), _) => {
-                stats.last = Some(LastContact {
-                    timestamp: event.timestamp,
-                    id: event.id.clone(),
-                    outcome: event.outcome.clone(),
-                });
-            }
-            (Some(Flaw::CountsCustomTypesAsImpressions), _) => {
-                stats.impressions += u64::from(matches!(event.interaction_type, InteractionType::Custom(_)));
-            }
-            _ => {}
-        }
-    }
-
     /// Judges one decision and applies it, as one unit.
     pub(super) fn record_decision(
         &self,
@@ -392,16 +313,6 @@ impl Place {
         }
         Ok(Recorded::New(decision.id.clone()))
     }
-}
-
-#[allow(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    reason = "this is the flaw"
-)]
-fn in_floats(sum: ValueSum, micros: i64) -> ValueSum {
-    let units = sum.micros() as f64 / 1e6 + micros as f64 / 1e6;
-    ValueSum::from_micros((units * 1e6) as i128)
 }
 
 /// The error of a handle that was closed.

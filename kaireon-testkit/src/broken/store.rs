@@ -9,9 +9,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use kaireon_core::digest::Digest;
 use kaireon_core::store::{
-    Accepted, BatchOutcome, Erasure, ErasureReceipt, FenceRequest, FenceState, HistoryCursor, HistoryQuery,
-    Page, Purge, PurgeReceipt, Record, RecordBatch, Recorded, ScanCursor, ScanQuery, StoreCapabilities,
-    SummaryQuery, Tombstone, TombstoneQuery,
+    Accepted, BatchOutcome, Erasure, ErasureReceipt, FenceRequest, FenceState, Generation, HistoryCursor,
+    HistoryQuery, Page, Purge, PurgeReceipt, Record, RecordBatch, Recorded, ScanCursor, ScanQuery,
+    StoreCapabilities, SummaryQuery, Tombstone, TombstoneQuery,
 };
 use kaireon_core::time::Timestamp;
 use kaireon_core::{
@@ -319,7 +319,13 @@ impl InteractionStore for Store {
         if let Some(known) = known.filter(|_| !self.has(Flaw::ErasureRepeatsItself)) {
             return Ok(known);
         }
-        let generation = disk.generation(&tenant, &digest).next();
+        let generation = match disk.generation(&tenant, &digest) {
+            last if last == Generation::MAX_GIVEN && self.has(Flaw::ErasureEndsAtTheHighestGeneration) => {
+                let receipt = ErasureReceipt::new(id.clone(), last, self.place.now());
+                return Ok(receipt);
+            }
+            present => present.next()?,
+        };
         let removed = self.place.raise(&mut disk, &tenant, &customer, generation);
         let mut receipt = ErasureReceipt::new(id.clone(), generation, self.place.now());
         for (place, count) in ["history", "summaries", "decisions", "outbox"]
@@ -358,6 +364,11 @@ impl InteractionStore for Store {
     }
 
     async fn install_tombstones(&self, tenant: &TenantId, tombstones: Vec<Tombstone>) -> Result<()> {
+        if !self.has(Flaw::TakesAnyTombstone) {
+            tombstones
+                .iter()
+                .try_for_each(|stone| stone.generation.check_given())?;
+        }
         let mut disk = self.disk_mut("install_tombstones")?;
         for Tombstone {
             customer: stone,

@@ -216,3 +216,111 @@ pub async fn a_replicated_record_of_a_higher_generation_erases_what_lies_below(f
     );
     world.holds("anna", &[]).await;
 }
+
+/// A record under a generation that leaves no room for erasures is refused, and its customer stays as it was.
+pub async fn a_record_of_a_generation_above_the_highest_is_refused(fixture: &dyn StoreFixture) {
+    let world = World::open(fixture).await;
+    if !world.can(&[Need::Erasure, Need::Replication]).await {
+        return;
+    }
+    let kept = world.event("anna").built();
+    world.record(&kept).await;
+    for origin in [Origin::Replicated, Origin::Backfill] {
+        for wrong in [Generation::MAX_GIVEN.0 + 1, u32::MAX] {
+            let batch = RecordBatch::accepted(origin, [accepted(&world.event("anna").built(), wrong)]);
+            let results = world.store.record_events(batch).await.unwrap().into_results();
+            let error = world.refused(results.into_iter().next().unwrap(), ErrorKind::InvalidInput);
+            assert_eq!(error.field(), Some("generation"));
+            if world.can.decisions {
+                let value = Accepted {
+                    value: world.decision(&format!("r-{origin:?}"), "anna", 1),
+                    generation: Generation(wrong),
+                };
+                let batch = RecordBatch::accepted(origin, [value]);
+                let results = world.store.record_decisions(batch).await.unwrap().into_results();
+                let error = world.refused(results.into_iter().next().unwrap(), ErrorKind::InvalidInput);
+                assert_eq!(error.field(), Some("generation"));
+            }
+        }
+    }
+    world.holds("anna", std::slice::from_ref(&kept)).await;
+    assert_eq!(tombstones(&world.store, &world.tenant, 10).await, []);
+}
+
+/// Of tombstones of which one is out of bounds none is installed, so that nobody is erased by half a call.
+pub async fn tombstones_above_the_highest_generation_are_refused_and_erase_nothing(
+    fixture: &dyn StoreFixture,
+) {
+    let world = World::open(fixture).await;
+    if !world.can(&[Need::Erasure]).await {
+        return;
+    }
+    let Some(key) = world.tenant_key() else {
+        crate::suite::declared_away(&world.can.backend, "a known master key");
+        return;
+    };
+    let kept = [world.event("anna").built()];
+    let neighbour = [world.event("bert").built()];
+    world.record_all(&kept).await;
+    world.record_all(&neighbour).await;
+    let stone = |customer: &str, generation: u32| Tombstone {
+        customer: key.customer(&world.customer(customer)),
+        generation: Generation(generation),
+    };
+    for wrong in [Generation::MAX_GIVEN.0 + 1, u32::MAX] {
+        let stones = vec![stone("bert", 1), stone("anna", wrong)];
+        let refused = world.store.install_tombstones(&world.tenant, stones).await;
+        let error = world.refused(refused, ErrorKind::InvalidInput);
+        assert_eq!(error.field(), Some("generation"));
+    }
+    world.holds("anna", &kept).await;
+    world.holds("bert", &neighbour).await;
+    assert_eq!(tombstones(&world.store, &world.tenant, 10).await, []);
+}
+
+/// The highest generation that is taken is one like any other: what lies below is gone, the customer is recorded under
+/// it, and the next erasure finds room behind it. Nothing that was accepted before comes back.
+pub async fn a_customer_of_the_highest_generation_is_recorded_and_erased_like_any_other(
+    fixture: &dyn StoreFixture,
+) {
+    let world = World::open(fixture).await;
+    if !world.can(&[Need::Erasure, Need::Replication]).await {
+        return;
+    }
+    let Some(key) = world.tenant_key() else {
+        crate::suite::declared_away(&world.can.backend, "a known master key");
+        return;
+    };
+    world.record(&world.event("anna").built()).await;
+    let stone = Tombstone {
+        customer: key.customer(&world.customer("anna")),
+        generation: Generation::MAX_GIVEN,
+    };
+    let install = || world.store.install_tombstones(&world.tenant, vec![stone.clone()]);
+    install().await.unwrap();
+    world.holds("anna", &[]).await;
+    let live = [world.event("anna").timestamp(noon(1)).built()];
+    world.record_all(&live).await;
+    let given = world.event("anna").timestamp(noon(2)).built();
+    let batch = RecordBatch::accepted(Origin::Replicated, [accepted(&given, Generation::MAX_GIVEN.0)]);
+    let recorded = world.store.record_events(batch).await.unwrap().into_values();
+    assert_eq!(recorded.unwrap(), [Recorded::New(given.id.clone())]);
+    world.holds("anna", &[live[0].clone(), given]).await;
+
+    let receipt = world.erase("anna", "ticket-1").await;
+    assert_eq!(receipt.generation, Generation(Generation::MAX_GIVEN.0 + 1));
+    world.holds("anna", &[]).await;
+    install().await.unwrap();
+    let late = world.event("anna").built();
+    let batch = RecordBatch::accepted(Origin::Replicated, [accepted(&late, Generation::MAX_GIVEN.0)]);
+    let results = world.store.record_events(batch).await.unwrap().into_results();
+    world.refused(results.into_iter().next().unwrap(), ErrorKind::Erased);
+    let again = [world.event("anna").timestamp(noon(3)).built()];
+    world.record_all(&again).await;
+    world.holds("anna", &again).await;
+    assert_eq!(
+        world.erase("anna", "ticket-2").await.generation.0,
+        Generation::MAX_GIVEN.0 + 2
+    );
+    world.holds("anna", &[]).await;
+}
