@@ -6,7 +6,7 @@
 //! | `test [--soak] [FILTER]` | services up, every suite, services down |
 //! | `services up\|down\|status [NAME…]` | starts, stops and shows the servers that suites need |
 //! | `bench [--only ID…] [--json FILE] [--smoke]` | measures, and writes `docs/benchmarks.md` |
-//! | `soak [NAME]` | runs what is too long for CI, and writes `docs/soak.md` |
+//! | `soak [NAME] [--package PACKAGE...]` | runs what is too long for CI, and writes `docs/soak.md` |
 //!
 //! How tests are chosen is told in `docs/testing.md`.
 
@@ -38,7 +38,7 @@ usage: cargo xtask <command>
   services up|down|status [NAME...]          the servers that suites need
   bench [--only ID...] [--json FILE] [--smoke]
                                              measure, and write docs/benchmarks.md
-  soak [NAME]                                what is too long for CI; writes docs/soak.md";
+  soak [NAME] [--package PACKAGE...]         what is too long for CI; writes docs/soak.md";
 
 fn main() -> ExitCode {
     match dispatch(Args::from_process()) {

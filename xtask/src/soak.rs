@@ -20,8 +20,9 @@ use crate::{jsonl, process};
 /// What a line of output begins with when counts follow.
 const MARK: &str = "kaireon-soak ";
 
-/// `cargo xtask soak [NAME]`.
-pub(crate) fn command(workspace: &Workspace, args: Args) -> Result<()> {
+/// `cargo xtask soak [NAME] [--package PACKAGE...]`.
+pub(crate) fn command(workspace: &Workspace, mut args: Args) -> Result<()> {
+    let packages = args.list("--package")?;
     let filter = args.name()?;
     let seed = seed()?;
     let provenance = Provenance::now(workspace)?;
@@ -30,7 +31,7 @@ pub(crate) fn command(workspace: &Workspace, args: Args) -> Result<()> {
     environment.push(("KAIREON_SOAK_SEED".to_owned(), seed.to_string()));
 
     let mut rows = Vec::new();
-    for binary in test::build(workspace, Profile::Release)? {
+    for binary in test::build(workspace, Profile::Release, &packages)? {
         for name in soak_tests(&binary, filter.as_deref())? {
             rows.push(run(&binary, &name, seed, &environment, &provenance)?);
         }

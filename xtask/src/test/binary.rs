@@ -37,10 +37,17 @@ pub(crate) struct Contents {
     pub(crate) ignored: Vec<(String, Gate)>,
 }
 
-/// Builds every test of the workspace and returns the binaries in the order in which cargo would run them.
-pub(crate) fn build(workspace: &Workspace, profile: Profile) -> Result<Vec<Binary>> {
-    let mut cargo = workspace.cargo(["test", "--workspace", "--all-features", "--no-run"]);
+/// Builds every test of these packages, of the workspace where none is named, and returns the binaries in the order in
+/// which cargo would run them.
+pub(crate) fn build(workspace: &Workspace, profile: Profile, packages: &[String]) -> Result<Vec<Binary>> {
+    let mut cargo = workspace.cargo(["test", "--all-features", "--no-run"]);
     cargo.arg("--message-format=json-render-diagnostics");
+    if packages.is_empty() {
+        cargo.arg("--workspace");
+    }
+    for package in packages {
+        cargo.args(["--package", package]);
+    }
     if profile == Profile::Release {
         cargo.arg("--release");
     }

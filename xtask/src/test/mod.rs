@@ -64,7 +64,7 @@ fn run(workspace: &Workspace, session: &Session, soak: bool, filter: Option<&str
     };
     let environment = environment(session, soak);
     let mut tally = Tally::default();
-    for binary in build(workspace, Profile::Dev)? {
+    for binary in build(workspace, Profile::Dev, &[])? {
         if let Err(failure) = tally.run_binary(&binary, &situation, filter, &environment) {
             tally.fault(format!("{}: {failure}", binary.label()));
         }
