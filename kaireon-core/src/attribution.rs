@@ -18,7 +18,7 @@
 //!     shown(5, "hat").build()?,
 //!     shown(9, "hat").interaction_type(InteractionType::Click).build()?,
 //! ];
-//! let attribution = Attribution::new(Model::Linear).of_conversions([InteractionType::Click]);
+//! let attribution = Attribution::new(Model::Linear).with_conversions([InteractionType::Click]);
 //! let table = attribution.table(&history, Group::Offer);
 //! let hat = &table.groups[&Some("hat".to_owned())];
 //! assert_eq!(hat.conversions.to_string(), "0.5");
@@ -110,21 +110,21 @@ impl Attribution {
 
     /// The same for other types of conversion.
     #[must_use]
-    pub fn of_conversions(mut self, types: impl IntoIterator<Item = InteractionType>) -> Self {
+    pub fn with_conversions(mut self, types: impl IntoIterator<Item = InteractionType>) -> Self {
         self.conversions = types.into_iter().collect();
         self
     }
 
     /// The same for other types of touch.
     #[must_use]
-    pub fn of_touches(mut self, types: impl IntoIterator<Item = InteractionType>) -> Self {
+    pub fn with_touches(mut self, types: impl IntoIterator<Item = InteractionType>) -> Self {
         self.touches = types.into_iter().collect();
         self
     }
 
     /// The same with another window.
     #[must_use]
-    pub fn within(mut self, look_back: Duration) -> Self {
+    pub fn with_look_back(mut self, look_back: Duration) -> Self {
         self.look_back = look_back;
         self
     }

@@ -1,5 +1,28 @@
 //! The contracts of the kaireon family, and everything that is the same on every backend.
 //!
+//! A host usually depends on the facade, `kaireon`, which re-exports this crate as `kaireon::core`; whoever writes a
+//! backend depends on this one, implements a trait of a few methods and runs the suite of `kaireon-testkit` on it.
+//!
+//! ```
+//! use kaireon_core::memory::MemoryStore;
+//! use kaireon_core::store::{Recorded, SummaryQuery};
+//! use kaireon_core::{CustomerId, Interaction, InteractionStore, TenantId};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> kaireon_core::Result<()> {
+//! let store = MemoryStore::new();
+//! let shown = Interaction::builder("acme", "customer-7")
+//!     .offer("winter-shoes")
+//!     .creative("banner-2")
+//!     .channel("web")
+//!     .build()?;
+//! store.record_event(shown.clone()).await?;
+//! // A retry is recognised by its idempotency key, and counts once.
+//! assert_eq!(store.record_event(shown.clone()).await?, Recorded::Duplicate(shown.id.clone()));
+//! let query = SummaryQuery::new(TenantId::new("acme")?, CustomerId::new("customer-7")?);
+//! assert!(store.get_summaries(query).await?.iter().all(|summary| summary.stats.impressions == 1));
+//! # Ok(()) }
+//! ```
+//!
 //! | module | what it holds |
 //! |---|---|
 //! | [`store`] | the interaction store: trait, batches, queries, erasure, fences |
@@ -12,6 +35,22 @@
 //! | [`memory`] | the contracts in memory, plain and readable: what every backend is compared with |
 //! | [`policy`], [`respond`], [`attribution`] | frequency caps and cooldowns; answers to recommendations; credit |
 //! | [`digest`], [`time`] | keyed hashes; clocks and timestamps |
+//! | [`coalesce`], [`relay`] | for adapters and hosts: writes gathered into commits; lanes emptied into a sink |
+//! | [`summary`], [`wire`] | for adapters: the fold, packed and unpacked; records as bytes |
+//!
+//! # The contract
+//! - **Idempotency is exact**, per tenant and key, under concurrent retries: one row, one contribution to the summaries,
+//!   one event. A reused key with other content is a `Conflict`.
+//! - **Durable on `Ok`**: row, summaries and outbox entries, or the capabilities say why not.
+//! - **Summaries** are the fold of all that was accepted as new, read at the cost of the periods asked for.
+//! - **Bounds** are checked at construction, before a backend sees anything; what is out of bounds is `InvalidInput` and
+//!   names its field.
+//! - **Errors** say what went wrong ([`ErrorKind`]), whether to try again ([`Error::is_transient`]) and whether anything
+//!   may have been applied ([`Error::effect`]).
+//! - **Customer ids, idempotency keys and attributes** are in no error text, log, span or metric label.
+//!
+//! The traits are dyn-compatible, and implemented for `Arc<T>` and `Box<T>`; futures are `Send`. This crate has no
+//! features, and no client of any backend.
 
 mod attributes;
 pub mod attribution;

@@ -62,7 +62,7 @@ pub enum StartAt {
 }
 
 /// What to subscribe to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscription {
     /// The topics; at least one.
     pub topics: Vec<EventType>,

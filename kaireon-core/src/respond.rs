@@ -15,7 +15,7 @@ mod tests;
 ///
 /// Offer, creative, channel, placement, category and campaign are the recommendation's. The interaction's id and
 /// its idempotency key are fixed with [`Response::new`], so that sending the same response again is recognised.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
     /// Whose data it is.
     pub tenant: TenantId,

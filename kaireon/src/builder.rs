@@ -143,6 +143,9 @@ impl InfraBuilder {
     /// `Config` with everything that is wrong at once; its source is [`Problems`](crate::Problems). Otherwise what
     /// a backend answers when it is connected, `Config` for a directory that is in use among them; what was
     /// connected before it is let go.
+    ///
+    /// # Dropped futures
+    /// What was connected is let go, an embedded directory when its opening has ended.
     pub async fn build(self) -> Result<Infra> {
         let Self { config, registries } = self;
         Infra::open(config.unwrap_or_else(Config::from_env), registries).await

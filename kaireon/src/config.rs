@@ -259,6 +259,20 @@ impl Config {
         self
     }
 
+    /// The same with another wait for the entries of an earlier run.
+    #[must_use]
+    pub fn with_leftovers_wait(mut self, wait: Duration) -> Self {
+        self.leftovers_wait = wait;
+        self
+    }
+
+    /// The same with another end for the former set at a [reset](Infra::reset).
+    #[must_use]
+    pub fn with_handover(mut self, handover: Handover) -> Self {
+        self.handover = handover;
+        self
+    }
+
     /// Starts with this configuration: [`Infra::builder`] with no backends of the host's own.
     ///
     /// # Errors

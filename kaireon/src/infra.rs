@@ -60,6 +60,9 @@ impl Infra {
     ///
     /// # Errors
     /// As for [`InfraBuilder::build`].
+    ///
+    /// # Dropped futures
+    /// As for [`InfraBuilder::build`].
     pub async fn from_env() -> Result<Self> {
         Self::builder().config(Config::from_env()).build().await
     }
@@ -162,6 +165,9 @@ impl Infra {
     /// # Errors
     /// As the store, the search index or the cache; what went before has been erased then, and a second call under
     /// the same id goes on. `Unsupported` where the store cannot erase; nothing was touched then.
+    ///
+    /// # Dropped futures
+    /// Some parts may have been erased and others not: a second call under the same id goes on.
     pub async fn erase_customer(&self, request: Erasure) -> Result<Erased> {
         erase(request, &*self.store(), &*self.search(), &*self.cache()).await
     }

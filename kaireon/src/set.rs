@@ -222,7 +222,7 @@ fn stream(backends: &Backends, config: &Config, former: Option<&Set>) -> Arc<Eve
     let limit = config.calls.attempt_timeout;
     let outbox = store.raw.outbox().map(|outbox| {
         // The relay tries again by itself.
-        Arc::new(Timeout::new(outbox, limit).named(backend.clone())) as Arc<dyn Outbox>
+        Arc::new(Timeout::new(outbox, limit).with_name(backend.clone())) as Arc<dyn Outbox>
     });
     if outbox.is_none() && policy != LanePolicy::Never {
         tracing::warn!(%backend, "the store has no outbox: what it records is not published");

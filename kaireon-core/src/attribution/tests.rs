@@ -80,7 +80,7 @@ fn each_model_shares_as_its_rule_says() {
 
 #[test]
 fn touches_lie_in_the_window_whose_both_ends_belong_to_it() {
-    let window = Attribution::new(Model::Linear).within(Duration::from_secs(60 * 60));
+    let window = Attribution::new(Model::Linear).with_look_back(Duration::from_secs(60 * 60));
     let conversions = window.conversions(&path(&[39, 40, 100, 101]));
     let offers: Vec<&str> = conversions[0]
         .touches
@@ -99,8 +99,8 @@ fn credit_stays_with_the_customer_and_never_goes_to_the_conversion_itself() {
         event(0, 2, 3, click()),
     ];
     let clicks = Attribution::new(Model::LastTouch)
-        .of_conversions([click()])
-        .of_touches([click()]);
+        .with_conversions([click()])
+        .with_touches([click()]);
     let conversions = clicks.conversions(&history);
     let touched: Vec<Vec<&str>> = conversions
         .iter()
@@ -165,8 +165,8 @@ proptest! {
         minutes in 0..80u64,
     ) {
         let attribution = Attribution::new(model)
-            .of_conversions([InteractionType::Convert, InteractionType::Click])
-            .within(Duration::from_secs(minutes * 60));
+            .with_conversions([InteractionType::Convert, InteractionType::Click])
+            .with_look_back(Duration::from_secs(minutes * 60));
         let conversions = attribution.conversions(&history);
         let mut expected = Credit::default();
         for conversion in &conversions {

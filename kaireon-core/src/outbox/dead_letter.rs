@@ -35,7 +35,7 @@ pub struct DeadLetterId {
 }
 
 /// Which dead letters to read, by range and position.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetterQuery {
     /// Of this lane.
     pub lane: Lane,

@@ -19,7 +19,7 @@ pub struct Lease {
 }
 
 /// A request for ranges of a lane.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeaseRequest {
     /// The lane.
     pub lane: Lane,
@@ -33,7 +33,7 @@ pub struct LeaseRequest {
 }
 
 /// How many relays hold leases of a lane, to share ranges fairly.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Leased {
     /// Every lease that the owner holds now.
@@ -52,7 +52,7 @@ impl Leased {
 }
 
 /// A range to fetch from, and where to begin.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FetchFrom {
     /// The lease on the range.
     pub lease: Lease,
@@ -62,7 +62,7 @@ pub struct FetchFrom {
 }
 
 /// What became of an entry.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settlement {
     /// The range.
     pub range: u16,
@@ -73,7 +73,7 @@ pub struct Settlement {
 }
 
 /// What became of an entry's delivery.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It was delivered, or needs no delivery: remove it.
     Delivered,

@@ -7,7 +7,7 @@ use crate::time::Timestamp;
 use crate::{Error, Result, TenantId, id};
 
 /// What is indexed together.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IndexBatch {
     /// The documents, of any tenants; any number.
     pub documents: Vec<Document>,
@@ -55,7 +55,7 @@ pub enum Indexed {
 }
 
 /// What to delete.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deletion {
     /// Whose documents.
     pub tenant: TenantId,

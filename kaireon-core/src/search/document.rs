@@ -205,6 +205,7 @@ impl fmt::Debug for Document {
 
 /// Builds a [`Document`]; what is wrong is kept until [`build`](Self::build), and the first of it reported there.
 #[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until it is built"]
 pub struct DocumentBuilder {
     fields: Result<DocumentFields>,
 }
@@ -238,7 +239,6 @@ impl DocumentBuilder {
     }
 
     /// Sets the title; empty by default.
-    #[must_use]
     pub fn title(self, title: impl Into<String>) -> Self {
         self.set(|fields| {
             fields.title = title.into();
@@ -247,7 +247,6 @@ impl DocumentBuilder {
     }
 
     /// Sets the body; empty by default.
-    #[must_use]
     pub fn body(self, body: impl Into<String>) -> Self {
         self.set(|fields| {
             fields.body = body.into();
@@ -256,7 +255,6 @@ impl DocumentBuilder {
     }
 
     /// Adds a value to a keyword field.
-    #[must_use]
     pub fn keyword(self, field: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         self.set(|fields| {
             let values = fields.keywords.entry(FieldName::new(field)?).or_default();
@@ -266,7 +264,6 @@ impl DocumentBuilder {
     }
 
     /// Sets a number field.
-    #[must_use]
     pub fn number(self, field: impl AsRef<str>, value: Value) -> Self {
         self.set(|fields| {
             fields.numbers.insert(FieldName::new(field)?, value);
@@ -275,7 +272,6 @@ impl DocumentBuilder {
     }
 
     /// Sets a date field.
-    #[must_use]
     pub fn date(self, field: impl AsRef<str>, time: DateTime<Utc>) -> Self {
         self.set(|fields| {
             fields.dates.insert(FieldName::new(field)?, time);
@@ -284,7 +280,6 @@ impl DocumentBuilder {
     }
 
     /// Sets the version; 0 by default.
-    #[must_use]
     pub fn version(self, version: u64) -> Self {
         self.set(|fields| {
             fields.version = version;
@@ -293,7 +288,6 @@ impl DocumentBuilder {
     }
 
     /// Names the customer whose erasure removes it.
-    #[must_use]
     pub fn customer(self, customer: CustomerId) -> Self {
         self.set(|fields| {
             fields.customer = Some(customer);

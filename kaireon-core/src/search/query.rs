@@ -144,7 +144,7 @@ pub enum Highlighting {
 }
 
 /// What to search for. All its parts must hold.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SearchQuery {
     /// Whose documents.
     pub tenant: TenantId,

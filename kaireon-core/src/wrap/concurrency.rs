@@ -15,7 +15,7 @@ use crate::{Effect, Error, ErrorKind, Result};
 
 /// Lets at most so many calls through at once; the others wait in order of arrival.
 ///
-/// A call that has waited for [`queue_wait`](Self::queue_wait) (1 s by default) answers `RateLimited`, transient
+/// A call that has waited for [`queue_wait`](Self::with_queue_wait) (1 s by default) answers `RateLimited`, transient
 /// and not applied. A place is held from the moment at which a call is let through until its future has ended or
 /// is dropped; a batch takes one place. Clones, and the outbox of a wrapped store, share the places.
 ///
@@ -46,7 +46,7 @@ impl<T> ConcurrencyLimit<T> {
 
     /// Sets how long a call waits for a place. Zero: it does not wait.
     #[must_use]
-    pub fn queue_wait(mut self, wait: Duration) -> Self {
+    pub fn with_queue_wait(mut self, wait: Duration) -> Self {
         self.queue_wait = wait;
         self
     }
@@ -54,7 +54,7 @@ impl<T> ConcurrencyLimit<T> {
     /// Names the backend in errors; by default its capabilities do. For outboxes, limiters and breakers, which
     /// have none.
     #[must_use]
-    pub fn named(mut self, backend: impl Into<Cow<'static, str>>) -> Self {
+    pub fn with_name(mut self, backend: impl Into<Cow<'static, str>>) -> Self {
         self.name = Some(backend.into());
         self
     }

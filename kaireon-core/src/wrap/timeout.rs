@@ -25,7 +25,7 @@ use crate::{Error, ErrorKind, Result};
 /// - A batch that ran out of time answers `Ok` with that error for each of its items, because some of them may
 ///   have been applied.
 /// - `erase_customer`, `install_tombstones`, `purge_before` and `rebuild` may have a
-///   [limit of their own](Self::maintenance).
+///   [limit of their own](Self::with_maintenance_limit).
 /// - `Outbox::wait` is given its own `at_most` on top of the limit.
 /// - `disconnect` is not limited: it finishes what was accepted. Whoever shuts down sets its deadline.
 /// - A call that answers without waiting is never late, and sets no timer. The limit runs from the moment at
@@ -67,7 +67,7 @@ impl<T> Timeout<T> {
     /// Gives `erase_customer` (of a store, a search index, a cache), `install_tombstones`, `purge_before` and
     /// `rebuild` another limit. They work through all that a customer, a tenant or an index has.
     #[must_use]
-    pub fn maintenance(mut self, limit: Duration) -> Self {
+    pub fn with_maintenance_limit(mut self, limit: Duration) -> Self {
         self.maintenance = limit;
         self
     }
@@ -75,7 +75,7 @@ impl<T> Timeout<T> {
     /// Names the backend in errors; by default its capabilities do. For outboxes, limiters and breakers, which
     /// have none.
     #[must_use]
-    pub fn named(mut self, backend: impl Into<Cow<'static, str>>) -> Self {
+    pub fn with_name(mut self, backend: impl Into<Cow<'static, str>>) -> Self {
         self.name = Some(backend.into());
         self
     }

@@ -33,7 +33,7 @@ use crate::{Error, ErrorKind, Result};
 /// | `messaging.client.sent.messages` | counter | as above |
 /// | `messaging.client.consumed.messages` | counter | as above, without `error.type` |
 ///
-/// The system is the backend's name in its capabilities (a [name given](Self::named) here, where there are none),
+/// The system is the backend's name in its capabilities (a [name given](Self::with_name) here, where there are none),
 /// the operation the method's name. `error.type` is there only on failure: the
 /// [kind](crate::ErrorKind::as_str), or `cancelled` where the call's future was dropped before it answered. A
 /// batch is one operation; it failed when it answered `Err`, and the events of a `publish_batch` are counted each
@@ -66,7 +66,7 @@ impl<T> Trace<T> {
     /// Names the system; by default its capabilities do. For outboxes, limiters and breakers, which have none and
     /// are `unknown` otherwise.
     #[must_use]
-    pub fn named(self, system: impl Into<Cow<'static, str>>) -> Self {
+    pub fn with_name(self, system: impl Into<Cow<'static, str>>) -> Self {
         Self {
             inner: self.inner,
             meter: Arc::new(Meter::of(system.into())),

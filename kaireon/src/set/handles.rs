@@ -83,10 +83,13 @@ pub(super) fn handles(
         LanePolicy::Never => Appends::Refused,
         LanePolicy::Always | LanePolicy::WhileSubscribed => Appends::Accepted,
     };
-    let store = Timeout::new(Arc::clone(&store.raw), attempt_timeout).maintenance(maintenance_timeout);
+    let store =
+        Timeout::new(Arc::clone(&store.raw), attempt_timeout).with_maintenance_limit(maintenance_timeout);
     let events = Timeout::new(Arc::clone(&events.raw), attempt_timeout);
-    let search = Timeout::new(Arc::clone(&search.raw), attempt_timeout).maintenance(maintenance_timeout);
-    let cache = Timeout::new(Arc::clone(&cache.raw), attempt_timeout).maintenance(maintenance_timeout);
+    let search =
+        Timeout::new(Arc::clone(&search.raw), attempt_timeout).with_maintenance_limit(maintenance_timeout);
+    let cache =
+        Timeout::new(Arc::clone(&cache.raw), attempt_timeout).with_maintenance_limit(maintenance_timeout);
     let store: Arc<dyn InteractionStore> = Arc::new(GatedStore::new(
         Arc::clone(&gates.store),
         appends,

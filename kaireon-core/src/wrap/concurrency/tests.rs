@@ -26,7 +26,7 @@ async fn at_most_so_many_calls_run_at_once_and_all_are_answered() {
 #[tokio::test(start_paused = true)]
 async fn who_waits_too_long_is_refused_and_nothing_was_applied() {
     let probe = slow(1, ms(5_000));
-    let store = ConcurrencyLimit::new(Arc::clone(&probe), 1).queue_wait(ms(300));
+    let store = ConcurrencyLimit::new(Arc::clone(&probe), 1).with_queue_wait(ms(300));
     let started = Instant::now();
     let second = async {
         tokio::task::yield_now().await;
@@ -47,7 +47,7 @@ async fn who_waits_too_long_is_refused_and_nothing_was_applied() {
 
 #[tokio::test(start_paused = true)]
 async fn a_wait_of_zero_refuses_at_once() {
-    let store = ConcurrencyLimit::new(slow(1, ms(100)), 1).queue_wait(Duration::ZERO);
+    let store = ConcurrencyLimit::new(slow(1, ms(100)), 1).with_queue_wait(Duration::ZERO);
     let started = Instant::now();
     let second = async {
         tokio::task::yield_now().await;
@@ -72,7 +72,7 @@ async fn through_a_full_limit(
 ) -> Vec<&'static str> {
     let mut through = Vec::new();
     for operation in operations {
-        let limit = ConcurrencyLimit::new(Probe::shared(), 1).queue_wait(Duration::ZERO);
+        let limit = ConcurrencyLimit::new(Probe::shared(), 1).with_queue_wait(Duration::ZERO);
         let _place = limit.places.try_acquire().unwrap();
         if call(&limit, operation).await.is_ok() {
             through.push(operation);
@@ -107,7 +107,7 @@ async fn only_ping_disconnect_and_wait_need_no_place() {
 
 #[tokio::test]
 async fn a_store_shares_its_places_with_its_outbox() {
-    let store = ConcurrencyLimit::new(Probe::shared(), 1).queue_wait(Duration::ZERO);
+    let store = ConcurrencyLimit::new(Probe::shared(), 1).with_queue_wait(Duration::ZERO);
     let outbox = store.outbox().unwrap();
     let place = store.places.try_acquire().unwrap();
     let error = drive::outbox(&outbox, "settle").await.unwrap_err();

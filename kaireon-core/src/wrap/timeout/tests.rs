@@ -59,7 +59,7 @@ async fn every_operation_but_disconnect_ends_in_time() {
         assert_eq!(started.elapsed(), LIMIT, "{operation}");
     }
     for operation in drive::OUTBOX {
-        let outbox = hanging().named("probe");
+        let outbox = hanging().with_name("probe");
         check(
             operation,
             "probe",
@@ -118,7 +118,7 @@ async fn what_answers_in_time_is_handed_on() {
 async fn maintenance_may_have_a_limit_of_its_own() {
     for operation in ["erase_customer", "install_tombstones", "purge_before"] {
         let started = Instant::now();
-        let store = hanging().maintenance(LIMIT * 10);
+        let store = hanging().with_maintenance_limit(LIMIT * 10);
         let error = drive::store(&store, operation).await.unwrap_err();
         check(operation, "probe", &error);
         assert_eq!(started.elapsed(), LIMIT * 10, "{operation}");

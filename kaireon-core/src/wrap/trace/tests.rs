@@ -76,7 +76,7 @@ async fn every_operation_is_measured_under_its_name() {
         )
     };
     // One of each, so that the operations share their keys.
-    let traced = Trace::new(Probe::shared()).named("probe");
+    let traced = Trace::new(Probe::shared()).with_name("probe");
     for operation in drive::STORE {
         drive::store(&traced, operation).await.unwrap();
         assert_eq!(notebook.take(), [expected(operation)]);

@@ -29,8 +29,8 @@ pub(crate) fn attribution(ledger: &Ledger) -> Table {
     ];
     let credits = models.map(|model| {
         let attribution = Attribution::new(model)
-            .of_conversions([InteractionType::Click])
-            .within(LOOK_BACK);
+            .with_conversions([InteractionType::Click])
+            .with_look_back(LOOK_BACK);
         attribution.table(&ledger.interactions, Group::Campaign)
     });
     let title = "Clicks credited to the impressions that the customer saw in the 24 hours before";
