@@ -115,6 +115,13 @@ impl EmbeddedConfig {
         self
     }
 
+    /// The same with another dedupe horizon.
+    #[must_use]
+    pub fn with_dedupe_horizon(mut self, horizon: Duration) -> Self {
+        self.dedupe_horizon = horizon;
+        self
+    }
+
     /// The same with other lanes in a new store.
     #[must_use]
     pub fn with_lanes(mut self, lanes: LaneSet) -> Self {

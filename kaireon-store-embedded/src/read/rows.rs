@@ -144,35 +144,9 @@ pub(crate) fn scan(
     of: &Tenant,
     query: ScanQuery,
 ) -> Result<Page<Accepted<Interaction>, ScanCursor>> {
-    let ScanQuery {
-        tenant,
-        limit,
-        cursor,
-    } = query;
-    let (mut items, mut last, mut next) = (Vec::new(), None::<Slice>, None);
-    let after = cursor.map(|cursor| read_row_cursor('i', &tenant, &cursor));
-    let after = after.transpose()?;
-    let window = (of.settings.watermark_ms.unwrap_or(0), i64::MAX);
-    walk(
-        view,
-        Space::History,
-        (&tenant, of),
-        after,
-        window,
-        |row, key, value| {
-            if items.len() == limit as usize {
-                next = last.as_ref().map(|key| write_row_cursor('i', &tenant, key));
-                return Ok(false);
-            }
-            items.push(Accepted {
-                value: codec::interaction_of(value)?,
-                generation: row.generation,
-            });
-            last = Some(key.clone());
-            Ok(true)
-        },
-    )?;
-    Ok(Page { items, next })
+    page(view, of, query, ('i', Space::History), |_, _, value| {
+        codec::interaction_of(value).map(Some)
+    })
 }
 
 /// A page of a tenant's decisions.
@@ -181,37 +155,42 @@ pub(crate) fn scan_decisions(
     of: &Tenant,
     query: ScanQuery,
 ) -> Result<Page<Accepted<Decision>, ScanCursor>> {
+    page(view, of, query, ('d', Space::DecisionsOf), |tenant, row, _| {
+        let id = RecommendationId::new(row.id).map_err(|_| corrupt("a decision has no id"))?;
+        stored_decision(view, tenant, &id)
+    })
+}
+
+/// A page of what `read` makes of a tenant's rows, `None` of those that are passed over. The letter tells cursors of
+/// one kind from those of another.
+fn page<T>(
+    view: &View,
+    of: &Tenant,
+    query: ScanQuery,
+    (letter, space): (char, Space),
+    read: impl Fn(&TenantId, &RowKey<'_>, &Slice) -> Result<Option<T>>,
+) -> Result<Page<Accepted<T>, ScanCursor>> {
     let ScanQuery {
         tenant,
         limit,
         cursor,
     } = query;
     let (mut items, mut last, mut next) = (Vec::new(), None::<Slice>, None);
-    let after = cursor.map(|cursor| read_row_cursor('d', &tenant, &cursor));
+    let after = cursor.map(|cursor| read_row_cursor(letter, &tenant, &cursor));
     let after = after.transpose()?;
     let window = (of.settings.watermark_ms.unwrap_or(0), i64::MAX);
-    walk(
-        view,
-        Space::DecisionsOf,
-        (&tenant, of),
-        after,
-        window,
-        |row, key, _| {
-            if items.len() == limit as usize {
-                next = last.as_ref().map(|key| write_row_cursor('d', &tenant, key));
-                return Ok(false);
-            }
-            let id = RecommendationId::new(row.id).map_err(|_| corrupt("a decision has no id"))?;
-            if let Some(value) = stored_decision(view, &tenant, &id)? {
-                items.push(Accepted {
-                    value,
-                    generation: row.generation,
-                });
-                last = Some(key.clone());
-            }
-            Ok(true)
-        },
-    )?;
+    walk(view, space, (&tenant, of), after, window, |row, key, value| {
+        if items.len() == limit as usize {
+            next = last.as_ref().map(|key| write_row_cursor(letter, &tenant, key));
+            return Ok(false);
+        }
+        if let Some(value) = read(&tenant, &row, value)? {
+            let generation = row.generation;
+            items.push(Accepted { value, generation });
+            last = Some(key.clone());
+        }
+        Ok(true)
+    })?;
     Ok(Page { items, next })
 }
 
