@@ -7,7 +7,7 @@ use kaireon::core::memory::MemoryStore;
 use kaireon::core::{Error, ErrorKind};
 use kaireon::{Config, Infra};
 
-use crate::support::{config, shown};
+use crate::support::{config, is_new, shown};
 
 #[tokio::test]
 async fn a_registered_store_is_a_value_of_its_variable_and_gets_the_configuration() {
@@ -29,14 +29,7 @@ async fn a_registered_store_is_a_value_of_its_variable_and_gets_the_configuratio
         .await
         .unwrap();
     assert_eq!(infra.startup().store.backend, "shop");
-    assert!(
-        infra
-            .store()
-            .record_event(shown("c", "k"))
-            .await
-            .unwrap()
-            .is_new()
-    );
+    assert!(is_new(&infra, "c", "k").await);
     // It went into the host's own store.
     use kaireon::core::InteractionStore;
     assert!(!place.record_event(shown("c", "k")).await.unwrap().is_new());

@@ -6,7 +6,7 @@ use kaireon::core::ErrorKind;
 use kaireon::core::store::Durability;
 use kaireon::{Config, Infra, Outcome, Part};
 
-use crate::support::{LONG, all_of, config, next_event, recorded_topic, shown};
+use crate::support::{LONG, all_of, config, is_new, next_event, recorded_topic, shown};
 
 fn at(directory: &Path) -> Config {
     let mut config = config(&[]);
@@ -26,26 +26,12 @@ async fn with_nothing_set_the_store_is_embedded_and_durable() {
         "embedded (INTERACTION_STORE is unset)"
     );
     assert_eq!(infra.store().capabilities().durability, Durability::Durable);
-    assert!(
-        infra
-            .store()
-            .record_event(shown("c", "k"))
-            .await
-            .unwrap()
-            .is_new()
-    );
+    assert!(is_new(&infra, "c", "k").await);
     assert!(infra.health().await.ready);
     assert!(infra.shutdown(LONG).await.is_clean());
 
     let infra = at(&data).start().await.unwrap();
-    assert!(
-        !infra
-            .store()
-            .record_event(shown("c", "k"))
-            .await
-            .unwrap()
-            .is_new()
-    );
+    assert!(!is_new(&infra, "c", "k").await);
     assert!(infra.shutdown(LONG).await.is_clean());
 }
 
@@ -115,22 +101,8 @@ async fn a_reset_to_the_same_directory_shares_the_open_store() {
         before.record_event(shown("c", "k2")).await.unwrap_err().kind(),
         ErrorKind::Unavailable
     );
-    assert!(
-        !infra
-            .store()
-            .record_event(shown("c", "k"))
-            .await
-            .unwrap()
-            .is_new()
-    );
-    assert!(
-        infra
-            .store()
-            .record_event(shown("c", "k2"))
-            .await
-            .unwrap()
-            .is_new()
-    );
+    assert!(!is_new(&infra, "c", "k").await);
+    assert!(is_new(&infra, "c", "k2").await);
     next_event(&mut events).await;
     next_event(&mut events).await;
     assert!(infra.shutdown(LONG).await.is_clean());
@@ -146,16 +118,9 @@ async fn a_reset_to_another_directory_drains_the_old_one_and_frees_it() {
         matches!(report.outcome(Part::Store), Some(Outcome::Drained)),
         "{report}"
     );
-    assert!(
-        infra
-            .store()
-            .record_event(shown("c", "k"))
-            .await
-            .unwrap()
-            .is_new()
-    );
+    assert!(is_new(&infra, "c", "k").await);
     let old = at(first.path()).start().await.unwrap();
-    assert!(!old.store().record_event(shown("c", "k")).await.unwrap().is_new());
+    assert!(!is_new(&old, "c", "k").await);
     // The directory that the other has open cannot be had, and both go on.
     let error = infra.reset(at(first.path())).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);

@@ -10,7 +10,7 @@ use kaireon::core::publisher::{PublisherCapabilities, Subscriber, Subscription};
 use kaireon::core::{Error, ErrorKind, EventPublisher, InteractionStore, Result, TenantId};
 use kaireon::{Infra, Part, Status};
 
-use crate::support::{LONG, config, in_memory, next_event, recorded_topic, shown, until};
+use crate::support::{LONG, config, in_memory, is_new, next_event, recorded_topic, shown, until};
 
 async fn lane_is_on(infra: &Infra) -> bool {
     let outbox = infra.store().outbox().unwrap();
@@ -147,14 +147,7 @@ async fn redis_without_its_url_disables_the_stream_and_nothing_queues_up() {
     assert_eq!(startup.events.backend, "disabled");
     assert_eq!(startup.events.why, "EVENT_PUBLISHER=redis without REDIS_URL");
 
-    assert!(
-        infra
-            .store()
-            .record_event(shown("c", "k"))
-            .await
-            .unwrap()
-            .is_new()
-    );
+    assert!(is_new(&infra, "c", "k").await);
     assert_eq!(backlog(&infra).await, 0);
     let event = Event::new("model.updated.v1", &7).unwrap();
     let host = HostEvent {

@@ -7,7 +7,7 @@ use kaireon::core::{CustomerId, ErrorKind, InteractionStore, PeriodType, TenantI
 use kaireon::{Config, Infra, Outcome, Part, Problems};
 use kaireon_testkit::server::{PostgresServer, Shutdown};
 
-use crate::support::{LONG, all_of, config, next_event, recorded_topic, shown, until};
+use crate::support::{LONG, all_of, config, is_new, next_event, recorded_topic, shown, until};
 
 async fn server() -> PostgresServer {
     let programs =
@@ -192,21 +192,7 @@ async fn a_server_that_is_gone_is_not_ready_and_heals_without_a_restart_of_the_h
     assert!(!health.ready, "{health}");
     server.restart().await.unwrap();
     until("the store answers again", async || infra.health().await.ready).await;
-    assert!(
-        !infra
-            .store()
-            .record_event(shown("c", "k"))
-            .await
-            .unwrap()
-            .is_new()
-    );
-    assert!(
-        infra
-            .store()
-            .record_event(shown("c", "k2"))
-            .await
-            .unwrap()
-            .is_new()
-    );
+    assert!(!is_new(&infra, "c", "k").await);
+    assert!(is_new(&infra, "c", "k2").await);
     assert!(infra.shutdown(LONG).await.is_clean());
 }

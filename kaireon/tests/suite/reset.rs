@@ -8,7 +8,7 @@ use kaireon::core::memory::MemoryStore;
 use kaireon::core::{Effect, Error, ErrorKind};
 use kaireon::{Config, Infra, Outcome, Part};
 
-use crate::support::{LONG, config, in_memory, next_event, recorded_topic, shown, until};
+use crate::support::{LONG, config, in_memory, is_new, next_event, recorded_topic, shown, until};
 
 fn memory() -> Config {
     config(&[("INTERACTION_STORE", "memory")])
@@ -34,14 +34,7 @@ async fn a_handle_taken_before_answers_unavailable_afterwards_and_a_new_one_work
     );
     assert_eq!(cache.ping().await.unwrap_err().kind(), ErrorKind::Unavailable);
     // What both sets name is the same store.
-    assert!(
-        !infra
-            .store()
-            .record_event(shown("c", "k"))
-            .await
-            .unwrap()
-            .is_new()
-    );
+    assert!(!is_new(&infra, "c", "k").await);
     assert!(
         matches!(report.outcome(Part::Store), Some(Outcome::CarriedOver)),
         "{report}"
@@ -114,14 +107,7 @@ async fn a_failing_new_set_leaves_the_old_one_serving() {
         "{report}"
     );
     assert_eq!(infra.startup().store.backend, "shop");
-    assert!(
-        infra
-            .store()
-            .record_event(shown("c", "k"))
-            .await
-            .unwrap()
-            .is_new()
-    );
+    assert!(is_new(&infra, "c", "k").await);
 }
 
 #[tokio::test]

@@ -28,6 +28,12 @@ pub(crate) fn shown(customer: &str, key: &str) -> Interaction {
         .unwrap()
 }
 
+/// Records an interaction, and tells whether it was new.
+pub(crate) async fn is_new(infra: &Infra, customer: &str, key: &str) -> bool {
+    let recorded = infra.store().record_event(shown(customer, key)).await;
+    recorded.unwrap().is_new()
+}
+
 pub(crate) fn recorded_topic() -> Subscription {
     Subscription::to([EventType::interaction_recorded()])
 }
