@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use kaireon_benches::{Figure, Goal, Rounds, Side, median};
 use kaireon_core::publisher::{Signal, Subscriber, Subscription};
 use kaireon_core::{Event, EventPublisher, Interaction};
-use kaireon_events::{InProcessConfig, InProcessPublisher};
+use kaireon_events::{InProcessPublisher, InProcessPublisherConfig};
 
 /// How many events are published before the subscribers take them: neither side may lose any.
 const WINDOW: u64 = 256;
@@ -55,8 +55,8 @@ fn raw(runtime: &tokio::runtime::Runtime, subscribers: usize, events: u64) -> Du
 fn ours(runtime: &tokio::runtime::Runtime, subscribers: usize, events: u64) -> Duration {
     let event = event();
     runtime.block_on(async {
-        let publisher =
-            InProcessPublisher::new(InProcessConfig::default()).expect("the default configuration is valid");
+        let publisher = InProcessPublisher::new(InProcessPublisherConfig::default())
+            .expect("the default configuration is valid");
         let publisher: Arc<dyn EventPublisher> = Arc::new(publisher);
         let mut receivers: Vec<Subscriber> = Vec::new();
         for _ in 0..subscribers {

@@ -10,8 +10,8 @@ mod stream;
 mod unsettled;
 mod wakes;
 
-pub use config::InProcessConfig;
-pub use publisher::{InProcessPublisher, InProcessStats};
+pub use config::InProcessPublisherConfig;
+pub use publisher::{InProcessPublisher, InProcessPublisherStats};
 
 /// The backend's name, as its configuration value.
 const BACKEND: &str = "in-process";

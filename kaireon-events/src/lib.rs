@@ -10,9 +10,9 @@
 //! # async fn main() -> kaireon_core::Result<()> {
 //! use kaireon_core::publisher::Subscription;
 //! use kaireon_core::{Event, EventPublisher, EventType};
-//! use kaireon_events::{InProcessConfig, InProcessPublisher};
+//! use kaireon_events::{InProcessPublisherConfig, InProcessPublisher};
 //!
-//! let publisher = InProcessPublisher::new(InProcessConfig::default())?;
+//! let publisher = InProcessPublisher::new(InProcessPublisherConfig::default())?;
 //! let topic = EventType::new("model.updated.v1")?;
 //! let mut subscriber = publisher.subscribe(Subscription::to([topic])).await?;
 //!
@@ -30,4 +30,4 @@
 mod in_process;
 
 #[cfg(feature = "in-process")]
-pub use in_process::{InProcessConfig, InProcessPublisher, InProcessStats};
+pub use in_process::{InProcessPublisher, InProcessPublisherConfig, InProcessPublisherStats};

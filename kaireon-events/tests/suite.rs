@@ -11,7 +11,7 @@ mod suite {
     use async_trait::async_trait;
     use kaireon_core::EventPublisher;
     use kaireon_core::wrap::{ConcurrencyLimit, Retry, RetryPolicy, Timeout, Trace};
-    use kaireon_events::{InProcessConfig, InProcessPublisher};
+    use kaireon_events::{InProcessPublisher, InProcessPublisherConfig};
     use kaireon_testkit::publisher::PublisherFixture;
 
     struct InProcess;
@@ -19,7 +19,7 @@ mod suite {
     #[async_trait]
     impl PublisherFixture for InProcess {
         async fn open(&self) -> Arc<dyn EventPublisher> {
-            Arc::new(InProcessPublisher::new(InProcessConfig::default()).unwrap())
+            Arc::new(InProcessPublisher::new(InProcessPublisherConfig::default()).unwrap())
         }
     }
 

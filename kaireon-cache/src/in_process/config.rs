@@ -55,14 +55,14 @@ impl InProcessCacheConfig {
     /// # Errors
     /// `Config` naming the variable, where its value is not a number.
     pub fn from_env() -> Result<Self> {
-        Self::from_variables(|name| std::env::var(name).ok())
+        Self::from_vars(|name| std::env::var(name).ok())
     }
 
     /// As [`from_env`](Self::from_env), from variables that are looked up by `variable`.
     ///
     /// # Errors
     /// As for `from_env`.
-    pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self> {
+    pub fn from_vars(variable: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let read = |name: &'static str| -> Result<Option<u64>> {
             let number = variable(name).map(|text| text.trim().parse());
             number
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn variables_set_the_bounds_and_a_wrong_value_names_its_variable() {
-        let config = InProcessCacheConfig::from_variables(|name| match name {
+        let config = InProcessCacheConfig::from_vars(|name| match name {
             "KAIREON_CACHE_MAX_BYTES" => Some(" 1000000 ".into()),
             "KAIREON_CACHE_MAX_VALUE_BYTES" => Some("1000".into()),
             _ => None,
@@ -153,8 +153,7 @@ mod tests {
             .with_max_value_bytes(1_000);
         assert_eq!(config.unwrap(), expected);
         for wrong in ["KAIREON_CACHE_MAX_BYTES", "KAIREON_CACHE_MAX_VALUE_BYTES"] {
-            let config =
-                InProcessCacheConfig::from_variables(|name| (name == wrong).then(|| "1 GB".to_owned()));
+            let config = InProcessCacheConfig::from_vars(|name| (name == wrong).then(|| "1 GB".to_owned()));
             assert_eq!(config.unwrap_err().field(), Some(wrong));
         }
     }

@@ -9,7 +9,7 @@ use kaireon_core::store::{BatchOutcome, ItemOutcome};
 use kaireon_core::{Event, EventPublisher, EventType, Result};
 
 use super::BACKEND;
-use super::config::InProcessConfig;
+use super::config::InProcessPublisherConfig;
 use super::error::disconnected;
 use super::registry::Registry;
 
@@ -36,13 +36,13 @@ use super::registry::Registry;
 /// loop that publishes lets subscribers on the same thread run.
 pub struct InProcessPublisher {
     registry: Arc<Registry>,
-    config: InProcessConfig,
+    config: InProcessPublisherConfig,
 }
 
 /// What went wrong for subscribers since a publisher was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct InProcessStats {
+pub struct InProcessPublisherStats {
     /// Events that were lost to a slow subscriber or group, once for each.
     pub lost: u64,
     /// Events that were delivered `max_attempts` times without an acknowledgement.
@@ -54,7 +54,7 @@ impl InProcessPublisher {
     ///
     /// # Errors
     /// `Config` naming what is out of bounds.
-    pub fn new(config: InProcessConfig) -> Result<Self> {
+    pub fn new(config: InProcessPublisherConfig) -> Result<Self> {
         config.check()?;
         Ok(Self {
             registry: Arc::default(),
@@ -64,9 +64,9 @@ impl InProcessPublisher {
 
     /// What went wrong for subscribers so far.
     #[must_use]
-    pub fn stats(&self) -> InProcessStats {
+    pub fn stats(&self) -> InProcessPublisherStats {
         let (lost, given_up) = self.registry.counted();
-        InProcessStats { lost, given_up }
+        InProcessPublisherStats { lost, given_up }
     }
 }
 

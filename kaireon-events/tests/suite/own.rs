@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kaireon_core::publisher::{Delivery, Signal, Subscriber, Subscription};
 use kaireon_core::{ErrorKind, Event, EventPublisher, EventType};
-use kaireon_events::{InProcessConfig, InProcessPublisher};
+use kaireon_events::{InProcessPublisher, InProcessPublisherConfig};
 use tokio::time::{Instant, timeout};
 
 fn topic(name: &str) -> EventType {
@@ -12,7 +12,7 @@ fn topic(name: &str) -> EventType {
 }
 
 fn publisher() -> InProcessPublisher {
-    InProcessPublisher::new(InProcessConfig::default()).unwrap()
+    InProcessPublisher::new(InProcessPublisherConfig::default()).unwrap()
 }
 
 async fn publish(publisher: &InProcessPublisher, topic: &str, number: u64) {
@@ -233,7 +233,8 @@ async fn dropping_the_publisher_ends_the_streams() {
 
 #[tokio::test]
 async fn a_subscription_above_the_publisher_s_bound_is_invalid_input() {
-    let publisher = InProcessPublisher::new(InProcessConfig::default().with_max_pending(10)).unwrap();
+    let publisher =
+        InProcessPublisher::new(InProcessPublisherConfig::default().with_max_pending(10)).unwrap();
     let mut large = subscription(&["t"]);
     large.max_pending = 11;
     let error = publisher.subscribe(large).await.unwrap_err();

@@ -7,7 +7,7 @@ use kaireon_cache::{InProcessLimiter, InProcessLimiterConfig};
 use kaireon_core::breaker::{BreakerConfig, CircuitBreaker};
 use kaireon_core::limiter::RateLimiter;
 use kaireon_core::{CacheStore, EventPublisher, Result};
-use kaireon_events::{InProcessConfig, InProcessPublisher};
+use kaireon_events::{InProcessPublisher, InProcessPublisherConfig};
 
 use super::{Adapter, Connect, Connecting};
 use crate::Config;
@@ -36,12 +36,12 @@ pub(super) static CACHE: Adapter<dyn CacheStore> = Adapter {
     connect: Connect::With(cache),
 };
 
-fn publisher_config(config: &Config) -> Result<InProcessConfig> {
-    InProcessConfig::from_variables(|name| config.extra.get(name).cloned())
+fn publisher_config(config: &Config) -> Result<InProcessPublisherConfig> {
+    InProcessPublisherConfig::from_vars(|name| config.extra.get(name).cloned())
 }
 
 fn cache_config(config: &Config) -> Result<InProcessCacheConfig> {
-    InProcessCacheConfig::from_variables(|name| config.extra.get(name).cloned())
+    InProcessCacheConfig::from_vars(|name| config.extra.get(name).cloned())
 }
 
 fn publisher(config: &Config) -> Connecting<dyn EventPublisher> {
