@@ -1,6 +1,7 @@
 -- Locks the customers of a batch that nobody holds and reads what is set for their tenants, in one snapshot taken
 -- after the fences were locked. Each customer by an index look-up of its own: a locking subquery is not flattened
--- into a join that might read the whole table. Tenants whose numbers are not theirs (any more) are not answered.
+-- into a join that might read the whole table. The names say whose the numbers are now; to compare them here would
+-- cost a join more.
 WITH held AS (
     SELECT w.tenant, c.*
     FROM unnest($1::integer[], $2::uuid[]) AS w (tenant, digest)
@@ -12,8 +13,8 @@ WITH held AS (
     ) c
 )
 SELECT t.id, t.epoch, coalesce(t.lanes, m.lanes) AS lanes, t.watermark,
-       h.digest, h.id AS customer, h.generation, h.packed, a.place
-FROM unnest($3::integer[], $4::text[]) WITH ORDINALITY AS a (id, name, place)
-JOIN {s}.tenants t ON t.id = a.id AND t.name = a.name
+       h.digest, h.id AS customer, h.generation, h.packed, t.name
+FROM {s}.tenants t
 CROSS JOIN {s}.meta m
 LEFT JOIN held h ON h.tenant = t.id
+WHERE t.id = ANY ($3::integer[])

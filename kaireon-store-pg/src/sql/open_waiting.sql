@@ -10,8 +10,8 @@ WITH held AS (
     ) c
 )
 SELECT t.id, t.epoch, coalesce(t.lanes, m.lanes) AS lanes, t.watermark,
-       h.digest, h.id AS customer, h.generation, h.packed, a.place
-FROM unnest($3::integer[], $4::text[]) WITH ORDINALITY AS a (id, name, place)
-JOIN {s}.tenants t ON t.id = a.id AND t.name = a.name
+       h.digest, h.id AS customer, h.generation, h.packed, t.name
+FROM {s}.tenants t
 CROSS JOIN {s}.meta m
 LEFT JOIN held h ON h.tenant = t.id
+WHERE t.id = ANY ($3::integer[])

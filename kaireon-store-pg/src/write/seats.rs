@@ -8,7 +8,7 @@ use kaireon_core::store::{Epoch, Generation};
 use kaireon_core::summary::packed::Packed;
 use kaireon_core::wire::corrupt;
 use kaireon_core::{CustomerId, Result, TenantId};
-use sqlx::postgres::{PgBindIterExt, PgRow};
+use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
@@ -60,7 +60,7 @@ impl Seats {
                 .filter(|who| !taken.place.contains_key(who))
                 .copied()
                 .collect();
-            taken.open(connection, shared, &missing, wanted, held).await?;
+            taken.open(connection, shared, &missing, held).await?;
             // Nobody is entered under a number that is another tenant's.
             let missing: Vec<Who> = missing
                 .into_iter()
@@ -87,36 +87,25 @@ impl Seats {
         connection: &mut PgConnection,
         shared: &Shared,
         missing: &[Who],
-        wanted: &Wanted<'_>,
         held: Held,
     ) -> Result<(), Failure> {
         let statement = match held {
             Held::Skip => &shared.sql.open,
             Held::Wait => &shared.sql.open_waiting,
         };
-        // Each once: two tenants may believe a number to be theirs, but a row must not be answered twice.
-        let mut tenants: Vec<(i32, &TenantId)> = Vec::new();
-        let mut seen = HashSet::new();
-        for who in missing {
-            let tenant = (who.0, wanted[who].0);
-            if tenants.last() != Some(&tenant) && seen.insert(tenant) {
-                tenants.push(tenant);
-            }
-        }
+        let tenants: HashSet<i32> = missing.iter().map(|(tenant, _)| *tenant).collect();
         let query = statement
             .query()
             .bind(missing.iter().map(|(tenant, _)| *tenant).collect::<Vec<_>>())
             .bind(missing.iter().map(|(_, who)| uuid_of(who)).collect::<Vec<_>>())
-            .bind(tenants.iter().map(|(tenant, _)| *tenant).bind_iter())
-            .bind(tenants.iter().map(|(_, name)| name.as_str()).bind_iter());
+            .bind(tenants.into_iter().collect::<Vec<_>>());
         for row in query.fetch_all(&mut *connection).await? {
             let tenant: i32 = row.try_get(0)?;
             if let Entry::Vacant(unknown) = self.settings.entry(tenant) {
                 unknown.insert(settings(&row)?);
-                let place: i64 = row.try_get(8)?;
-                let place = usize::try_from(place).ok().and_then(|place| place.checked_sub(1));
-                if let Some((number, name)) = place.and_then(|place| tenants.get(place)) {
-                    self.names.insert(*number, (*name).clone());
+                // A name that is none is nobody's.
+                if let Ok(name) = TenantId::new(row.try_get::<&str, _>(8)?) {
+                    self.names.insert(tenant, name);
                 }
             }
             let Some(digest) = row.try_get::<Option<Uuid>, _>(4)? else {
