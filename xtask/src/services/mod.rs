@@ -5,14 +5,17 @@
 //! with the reason of each. A new service is one file here with one [`Service`], and a line in [`registry`].
 
 mod control;
+mod duckdb;
 mod install;
 mod launch;
 mod leaks;
+mod moto;
 mod owner;
 mod port;
 mod postgres;
 mod process;
 mod provider;
+mod python;
 mod service;
 mod session;
 mod state;
@@ -36,6 +39,8 @@ fn registry() -> Vec<Box<dyn Service>> {
         Box::new(postgres::SecondServer),
         Box::new(postgres::Bouncer),
         Box::new(postgres::NewBouncer),
+        Box::new(moto::Moto),
+        Box::new(duckdb::DuckDb),
     ]
 }
 
