@@ -1,0 +1,122 @@
+//! Exports of the lane and of what was there before, into folders and memory.
+
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+mod support;
+
+use std::sync::Arc;
+
+use kaireon_archive::{ExportConfig, Exporter, Kind, Place};
+use kaireon_core::ErrorKind;
+use support::{archive, counted, decision, each_once, in_force, interaction, store, tenant};
+
+#[tokio::test]
+async fn what_is_recorded_lies_once_in_the_partition_of_its_own_day() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store().await;
+    for number in 0..60 {
+        store.record_event(interaction("acme", number)).await.unwrap();
+        store.record_decision(decision("acme", number)).await.unwrap();
+    }
+    let archive = archive(Place::folder(folder.path()).unwrap()).await;
+    let exporter = Exporter::new(archive.clone(), Arc::clone(&store), ExportConfig::new("main")).unwrap();
+    let exported = exporter.export_once().await.unwrap();
+    assert!(exported.complete && exported.failed.is_empty(), "{exported:?}");
+    assert_eq!((exported.interactions, exported.decisions), (60, 60));
+    let acme = tenant("acme");
+    each_once(&counted(folder.path(), &acme, Kind::Interactions), "key-", 0..60);
+    each_once(&counted(folder.path(), &acme, Kind::Decisions), "rec-", 0..60);
+    let days = archive.days(&acme, Kind::Interactions).await.unwrap();
+    assert_eq!(days.iter().map(|day| day.records).sum::<u64>(), 60);
+    assert!(days.len() > 3 && days.is_sorted_by_key(|day| day.day), "{days:?}");
+    // A late arrival lands in a later batch of its own day.
+    store.record_event(interaction("acme", 60)).await.unwrap();
+    let again = exporter.export_once().await.unwrap();
+    assert_eq!((again.interactions, again.objects), (1, 1));
+    each_once(&counted(folder.path(), &acme, Kind::Interactions), "key-", 0..61);
+    assert_eq!(exporter.export_once().await.unwrap().objects, 0);
+}
+
+#[tokio::test]
+async fn a_scan_and_the_lane_write_what_both_have_seen_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let store: Arc<dyn kaireon_core::InteractionStore> = Arc::new(kaireon_core::memory::MemoryStore::new());
+    let archive = archive(Place::folder(folder.path()).unwrap()).await;
+    let acme = tenant("acme");
+    let config = ExportConfig::new("main").with_tenants([acme.clone()]);
+    let exporter = Exporter::new(archive.clone(), Arc::clone(&store), config).unwrap();
+    for number in 0..30 {
+        store.record_event(interaction("acme", number)).await.unwrap();
+    }
+    let refused = exporter.scan(&acme).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Config);
+    in_force(&store).await;
+    // Exported by the lane before the scan begins, and seen by the scan as well.
+    for number in 30..40 {
+        store.record_event(interaction("acme", number)).await.unwrap();
+    }
+    assert_eq!(exporter.export_once().await.unwrap().interactions, 10);
+    // In the lane while the scan goes on.
+    for number in 40..50 {
+        store.record_event(interaction("acme", number)).await.unwrap();
+    }
+    let scan = exporter.scan(&acme).await.unwrap();
+    assert_eq!((scan.interactions, scan.ended.is_some()), (40, true));
+    let fence = store.fence(&acme).await.unwrap();
+    let exported = exporter.export_once().await.unwrap();
+    assert_eq!(
+        (exported.interactions, exported.held_already),
+        (0, 10),
+        "{exported:?}"
+    );
+    each_once(&counted(folder.path(), &acme, Kind::Interactions), "key-", 0..50);
+    let state = archive.export_state(&acme).await.unwrap();
+    let through = state[0].complete_through.expect("the lane was emptied");
+    assert_eq!(
+        (through.incarnation, through.sequence),
+        (fence.incarnation, fence.sequence)
+    );
+    assert_eq!(
+        exporter.scan(&acme).await.unwrap(),
+        scan,
+        "a second call repeats it"
+    );
+}
+
+#[tokio::test]
+async fn hostile_tenants_are_exported_each_into_its_own_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store().await;
+    let long = "é".repeat(128);
+    let names = [
+        "..",
+        ".",
+        "/",
+        "a/../b",
+        "%2e",
+        "year=2026",
+        "_plans",
+        "日本語",
+        &long,
+        "ACME",
+        "acme",
+    ];
+    for name in names {
+        for number in 0..5 {
+            store.record_event(interaction(name, number)).await.unwrap();
+        }
+    }
+    let archive = archive(Place::folder(folder.path().join("place")).unwrap()).await;
+    let exporter = Exporter::new(archive.clone(), store, ExportConfig::new("main")).unwrap();
+    let exported = exporter.export_once().await.unwrap();
+    assert_eq!(exported.interactions, 5 * names.len() as u64, "{exported:?}");
+    for name in names {
+        let counts = counted(&folder.path().join("place"), &tenant(name), Kind::Interactions);
+        each_once(&counts, "key-", 0..5);
+    }
+    let mut expected: Vec<_> = names.iter().map(|name| tenant(name)).collect();
+    expected.sort();
+    assert_eq!(archive.tenants().await.unwrap(), expected);
+    let outside: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+    assert_eq!(outside.len(), 1, "nothing was written beside the place");
+}
