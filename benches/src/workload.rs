@@ -54,6 +54,7 @@ pub struct Workload {
     made: u64,
     series: u64,
     day_ms: i64,
+    customer: Option<String>,
 }
 
 impl Workload {
@@ -67,7 +68,15 @@ impl Workload {
             made: 0,
             series,
             day_ms,
+            customer: None,
         }
+    }
+
+    /// The same events, all of one customer.
+    #[must_use]
+    pub fn of_customer(mut self, name: String) -> Self {
+        self.customer = Some(name);
+        self
     }
 
     /// The numbers of the customers that the next so many events have.
@@ -101,7 +110,11 @@ impl Iterator for Workload {
         self.made += 1;
         // Within the last hour, at most one millisecond apart from its neighbours.
         let at = self.day_ms + i64::try_from(self.made % 3_600_000).unwrap_or_default();
-        let builder = Interaction::builder("bench", format!("customer-{customer}"))
+        let customer = match &self.customer {
+            Some(name) => name.clone(),
+            None => format!("customer-{customer}"),
+        };
+        let builder = Interaction::builder("bench", customer)
             .offer(format!("offer-{offer}"))
             .creative(format!("creative-{}", offer % 8))
             .channel("web")

@@ -1,11 +1,11 @@
-//! The raw side: sqlx alone, one transaction per event, and a bare binary `COPY`. Nothing of ours but the events.
+//! The raw side: sqlx alone, one transaction per event, and a bare binary `COPY`. It imports nothing of ours.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kaireon_core::summary::groups;
-use kaireon_core::{Interaction, InteractionType};
+use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::types::chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, Executor, PgPool};
 
 /// Tables as one would make them by hand: dedupe, history with two indexes, a row per summary, outbox.
@@ -23,7 +23,6 @@ CREATE TABLE {s}.outbox (position bigint GENERATED ALWAYS AS IDENTITY PRIMARY KE
 CREATE TABLE {s}.copied (customer bigint, at timestamptz, tie bigint, id text, key text, offer text, creative text,
     channel text, kind text, campaign text, value bigint);
 CREATE INDEX ON {s}.copied (customer, at);
-CREATE TABLE {s}.packed (tenant integer, digest uuid, packed bytea, PRIMARY KEY (tenant, digest));
 ";
 
 const DEDUPE: &str = "INSERT INTO {s}.dedupe VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
@@ -38,11 +37,64 @@ ON CONFLICT (tenant, customer, dimension, value, period) DO UPDATE SET
     last_outcome = CASE WHEN excluded.last_at >= s.last_at THEN excluded.last_outcome ELSE s.last_outcome END";
 const OUTBOX: &str = "INSERT INTO {s}.outbox (payload) VALUES ($1)";
 
+/// An event as the raw side knows it: an impression, or a conversion with a value.
+#[derive(Clone, Debug)]
+pub(crate) struct RawEvent {
+    pub(crate) tenant: String,
+    pub(crate) customer: String,
+    /// The number in the customer's name, which stands for the customer in the copied rows.
+    pub(crate) number: i64,
+    pub(crate) id: String,
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) offer: String,
+    pub(crate) creative: String,
+    pub(crate) channel: String,
+    pub(crate) campaign: String,
+    pub(crate) kind: String,
+    pub(crate) outcome: String,
+    pub(crate) value: Option<i64>,
+    pub(crate) key: String,
+}
+
+impl RawEvent {
+    /// Dimensions, values and period keys of the twelve summaries.
+    fn groups(&self) -> [Vec<String>; 3] {
+        let periods = ["%Y-%m-%d", "%G-W%V", "%Y-%m", "all"].map(|key| self.at.format(key).to_string());
+        let mut groups = [(); 3].map(|()| Vec::with_capacity(12));
+        let dimensions = [
+            ("Offer", &self.offer),
+            ("Creative", &self.creative),
+            ("Channel", &self.channel),
+        ];
+        for (dimension, value) in dimensions {
+            for period in &periods {
+                groups[0].push(dimension.to_owned());
+                groups[1].push(value.clone());
+                groups[2].push(period.clone());
+            }
+        }
+        groups
+    }
+
+    fn envelope(&self) -> Vec<u8> {
+        let at = self.at.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
+        let envelope = json!({
+            "id": self.id, "type": "interaction.recorded.v1", "timestamp": at,
+            "payload": {
+                "tenantId": self.tenant, "customerId": self.customer, "offerId": self.offer,
+                "creativeId": self.creative, "channelId": self.channel, "interactionType": self.kind,
+                "outcomeTypeKey": self.outcome, "campaignId": self.campaign, "recommendationId": null, "timestamp": at,
+            },
+        });
+        serde_json::to_vec(&envelope).expect("strings are json")
+    }
+}
+
 #[derive(Clone)]
 pub(crate) struct Raw {
     pub(crate) pool: PgPool,
     texts: [Arc<str>; 4],
-    schema: String,
+    pub(crate) schema: String,
 }
 
 impl Raw {
@@ -56,10 +108,8 @@ impl Raw {
             .await
             .expect("the server answers");
         let fill = |text: &str| text.replace("{s}", schema);
-        if connections > 1 {
-            let tables = sqlx::raw_sql(AssertSqlSafe(fill(TABLES)));
-            pool.execute(tables).await.expect("the role may create");
-        }
+        let tables = sqlx::raw_sql(AssertSqlSafe(fill(TABLES)));
+        pool.execute(tables).await.expect("the role may create");
         Self {
             pool,
             texts: [DEDUPE, HISTORY, SUMMARIES, OUTBOX].map(|text| fill(text).into()),
@@ -71,92 +121,95 @@ impl Raw {
         sqlx::query(AssertSqlSafe(Arc::clone(&self.texts[at])))
     }
 
-    /// One event in a transaction of its own.
-    pub(crate) async fn record(&self, event: &Interaction) {
-        let mut unit = self.pool.begin().await.expect("the server answers");
+    /// One event in a transaction of its own, on a connection that the caller keeps.
+    async fn record(&self, connection: &mut sqlx::PgConnection, event: &RawEvent) {
+        let mut unit = sqlx::Connection::begin(connection)
+            .await
+            .expect("the server answers");
         let (tenant, customer) = (event.tenant.as_str(), event.customer.as_str());
         let done = self
             .query(0)
             .bind(tenant)
-            .bind(event.idempotency_key.as_str())
-            .bind(event.id.as_str())
+            .bind(&event.key)
+            .bind(&event.id)
             .execute(&mut *unit);
         assert_eq!(done.await.expect("a write").rows_affected(), 1);
         let done = self
             .query(1)
             .bind(tenant)
             .bind(customer)
-            .bind(event.id.as_str())
-            .bind(event.timestamp)
-            .bind(event.offer.as_str())
-            .bind(event.creative.as_str())
-            .bind(event.channel.as_str())
-            .bind(event.campaign.as_ref().map(|campaign| campaign.as_str()))
-            .bind(event.interaction_type.as_str())
-            .bind(event.outcome.as_str())
-            .bind(event.value.map(kaireon_core::Value::micros))
-            .bind(event.idempotency_key.as_str())
+            .bind(&event.id)
+            .bind(event.at)
+            .bind(&event.offer)
+            .bind(&event.creative)
+            .bind(&event.channel)
+            .bind(&event.campaign)
+            .bind(&event.kind)
+            .bind(&event.outcome)
+            .bind(event.value)
+            .bind(&event.key)
             .execute(&mut *unit);
         done.await.expect("a write");
-        let groups: Vec<_> = groups(event).collect();
-        let is = |kind: InteractionType| i64::from(event.interaction_type == kind);
-        let dimensions = groups.iter().map(|(dimension, ..)| format!("{dimension:?}"));
+        let [dimensions, values, periods] = event.groups();
+        let converted = i64::from(event.value.is_some());
         let done = self
             .query(2)
             .bind(tenant)
             .bind(customer)
-            .bind(dimensions.collect::<Vec<_>>())
-            .bind(
-                groups
-                    .iter()
-                    .map(|(_, value, _)| (*value).to_owned())
-                    .collect::<Vec<_>>(),
-            )
-            .bind(groups.iter().map(|(.., period)| period.key()).collect::<Vec<_>>())
-            .bind(is(InteractionType::Impression))
-            .bind(is(InteractionType::Convert))
-            .bind(is(InteractionType::Impression))
-            .bind(is(InteractionType::Convert))
-            .bind(event.value.map_or(0, kaireon_core::Value::micros))
-            .bind(event.timestamp)
-            .bind(event.outcome.as_str())
+            .bind(dimensions)
+            .bind(values)
+            .bind(periods)
+            .bind(1 - converted)
+            .bind(converted)
+            .bind(1 - converted)
+            .bind(converted)
+            .bind(event.value.unwrap_or_default())
+            .bind(event.at)
+            .bind(&event.outcome)
             .execute(&mut *unit);
         done.await.expect("a write");
-        let payload = kaireon_core::Event::interaction_recorded(event).envelope();
-        let done = self.query(3).bind(&payload[..]).execute(&mut *unit);
+        let done = self.query(3).bind(event.envelope()).execute(&mut *unit);
         done.await.expect("a write");
         unit.commit().await.expect("a commit");
     }
 
-    /// Records events from so many callers.
-    pub(crate) async fn one_by_one(&self, callers: usize, events: Vec<Interaction>) -> Duration {
-        let mut shares: Vec<Vec<Interaction>> = (0..callers).map(|_| Vec::new()).collect();
+    /// Records events from so many callers, each with a connection of its own.
+    pub(crate) async fn one_by_one(&self, callers: usize, events: Vec<RawEvent>) -> Duration {
+        let mut shares: Vec<Vec<RawEvent>> = (0..callers).map(|_| Vec::new()).collect();
         for (at, event) in events.into_iter().enumerate() {
             shares[at % callers].push(event);
         }
+        let mut callers = Vec::new();
+        for share in shares {
+            callers.push((share, self.pool.acquire().await.expect("the server answers")));
+        }
         let begun = Instant::now();
-        let tasks: Vec<_> = shares
+        let tasks: Vec<_> = callers
             .into_iter()
-            .map(|share| {
+            .map(|(share, mut connection)| {
                 let raw = self.clone();
                 tokio::spawn(async move {
                     for event in &share {
-                        raw.record(event).await;
+                        raw.record(&mut connection, event).await;
                     }
+                    // Giving it back is no part of the work.
+                    (Instant::now(), connection)
                 })
             })
             .collect();
+        let mut ended = begun;
         for task in tasks {
-            task.await.expect("a caller does not panic");
+            let (at, _connection) = task.await.expect("a caller does not panic");
+            ended = ended.max(at);
         }
-        begun.elapsed()
+        ended - begun
     }
 
     /// The same rows by a bare binary `COPY`, a thousand at a time, each committed: no key is looked up, nothing is
     /// summed up and nobody is told.
-    pub(crate) async fn copy(&self, batches: &[Vec<Interaction>]) -> Duration {
-        let begun = Instant::now();
+    pub(crate) async fn copy(&self, batches: &[Vec<RawEvent>]) -> Duration {
         let mut connection = self.pool.acquire().await.expect("the server answers");
+        let begun = Instant::now();
         let statement = format!("COPY {}.copied FROM STDIN (FORMAT binary)", self.schema);
         for batch in batches {
             let mut out = Vec::with_capacity(batch.len() * 256);
@@ -173,28 +226,30 @@ impl Raw {
     }
 }
 
-fn put_row(out: &mut Vec<u8>, event: &Interaction) {
+fn put_row(out: &mut Vec<u8>, event: &RawEvent) {
     let field = |out: &mut Vec<u8>, bytes: &[u8]| {
         out.extend_from_slice(&i32::try_from(bytes.len()).expect("short").to_be_bytes());
         out.extend_from_slice(bytes);
     };
     out.extend_from_slice(&11_i16.to_be_bytes());
-    let number = event.customer.as_str().trim_start_matches("customer-");
-    let number: i64 = number.parse().expect("the workload numbers its customers");
-    field(out, &number.to_be_bytes());
+    field(out, &event.number.to_be_bytes());
     // Microseconds from 2000-01-01.
-    let at = event.timestamp.timestamp_micros() - 946_684_800_000_000;
+    let at = event.at.timestamp_micros() - 946_684_800_000_000;
     field(out, &at.to_be_bytes());
-    field(out, &number.to_be_bytes());
-    field(out, event.id.as_str().as_bytes());
-    field(out, event.idempotency_key.as_str().as_bytes());
-    field(out, event.offer.as_str().as_bytes());
-    field(out, event.creative.as_str().as_bytes());
-    field(out, event.channel.as_str().as_bytes());
-    field(out, event.interaction_type.as_str().as_bytes());
-    field(out, b"winter");
+    field(out, &event.number.to_be_bytes());
+    for text in [
+        &event.id,
+        &event.key,
+        &event.offer,
+        &event.creative,
+        &event.channel,
+        &event.kind,
+        &event.campaign,
+    ] {
+        field(out, text.as_bytes());
+    }
     match event.value {
-        Some(value) => field(out, &value.micros().to_be_bytes()),
+        Some(value) => field(out, &value.to_be_bytes()),
         None => out.extend_from_slice(&(-1_i32).to_be_bytes()),
     }
 }
