@@ -109,6 +109,11 @@ const STEPS: &[Step] = &[
         run: quickstart::run,
     },
     Step {
+        name: "quickstart-postgres",
+        what: "the same on a real PostgreSQL server",
+        run: quickstart::run_on_postgres,
+    },
+    Step {
         name: "examples",
         what: "every other example runs",
         run: examples::run,

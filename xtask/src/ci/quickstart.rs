@@ -6,10 +6,11 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::Outcome;
-use super::examples::{QUICKSTART, embedded};
+use super::examples::{EXAMPLES, QUICKSTART, embedded};
 use crate::failure::{Context, Result};
 use crate::process;
 use crate::scratch::Scratch;
+use crate::services::{PostgresSchema, Session};
 use crate::workspace::Workspace;
 
 const DATA: &str = "examples/data/open-bandit/impressions.csv.gz";
@@ -27,12 +28,39 @@ struct Expected {
 #[derive(Debug)]
 struct Report(Value);
 
+/// Which store it runs on.
+enum Store<'a> {
+    Embedded,
+    Postgres(&'a PostgresSchema),
+}
+
+/// On the embedded store.
 pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
+    on(workspace, &Store::Embedded)
+}
+
+/// On a real PostgreSQL server, in a schema of its own that nobody has used before.
+pub(super) fn run_on_postgres(workspace: &Workspace) -> Result<Outcome> {
+    let mut session = Session::start_some(workspace, &["postgres"])?;
+    if let Some((name, why)) = session.not_started().first() {
+        return Err(format!("{name} did not start: {why}").into());
+    }
+    let schema = PostgresSchema::new(&session, QUICKSTART)?;
+    let outcome = on(workspace, &Store::Postgres(&schema));
+    // A run that failed may have left nothing to drop, and is what there is to tell.
+    let dropped = schema.drop();
+    let outcome = outcome?;
+    dropped?;
+    session.stop()?;
+    Ok(outcome)
+}
+
+fn on(workspace: &Workspace, store: &Store<'_>) -> Result<Outcome> {
     let expected = count(&workspace.root.join(DATA))?;
     println!("{DATA}: {} rows, {} clicks", expected.rows, expected.clicks);
     let data = Scratch::new(&workspace.target, QUICKSTART)?;
-    let first = replay(workspace, data.path(), "first")?;
-    let second = replay(workspace, data.path(), "second")?;
+    let first = replay(workspace, data.path(), store, "first")?;
+    let second = replay(workspace, data.path(), store, "second")?;
     let mut faults = first_faults(expected, &first);
     faults.extend(second_faults(expected, &first, &second));
     if faults.is_empty() {
@@ -70,11 +98,23 @@ fn expected(csv: &str) -> Result<Expected> {
     Ok(counted)
 }
 
-fn replay(workspace: &Workspace, data: &Path, name: &str) -> Result<Report> {
+fn replay(workspace: &Workspace, data: &Path, store: &Store<'_>, name: &str) -> Result<Report> {
     let json = data.with_extension(format!("{name}.json"));
-    let mut quickstart = workspace.cargo(["run", "--release", "--bin", QUICKSTART, "--", "--data-dir"]);
+    // The README's commands; the feature is the examples' own.
+    let features: &[&str] = match store {
+        Store::Embedded => &[],
+        Store::Postgres(_) => &["--package", EXAMPLES, "--features", "postgres"],
+    };
+    let mut quickstart = workspace.cargo(["run", "--release", "--bin", QUICKSTART]);
+    quickstart.args(features).args(["--", "--data-dir"]);
     quickstart.arg(data).arg("--json").arg(&json);
     embedded(&mut quickstart, data);
+    if let Store::Postgres(schema) = store {
+        quickstart
+            .env("INTERACTION_STORE", "postgresql")
+            .env("DATABASE_URL", schema.url())
+            .env("KAIREON_PG_SCHEMA", schema.name());
+    }
     process::run(&mut quickstart)?;
     let text =
         std::fs::read_to_string(&json).context(format_args!("quickstart wrote no {}", json.display()))?;

@@ -29,6 +29,7 @@ use control::{Control, Status};
 use service::Service;
 
 pub(crate) use leaks::Leaks;
+pub(crate) use postgres::PostgresSchema;
 pub(crate) use session::Session;
 
 /// Every service that a suite may ask for, in the order in which they start.

@@ -29,6 +29,13 @@ impl Session {
         Ok(Self::start_all(Control::new(workspace), registry()))
     }
 
+    /// The named services, which need no others.
+    pub(crate) fn start_some(workspace: &Workspace, names: &[&str]) -> Result<Self> {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let services = super::selected(registry(), &names)?;
+        Ok(Self::start_all(Control::new(workspace), services))
+    }
+
     pub(super) fn start_all(control: Control, services: Vec<Box<dyn Service>>) -> Self {
         let mut session = Self {
             control,

@@ -14,6 +14,7 @@ mod bouncer_new;
 mod cluster;
 mod programs;
 mod psql;
+mod schema;
 mod second;
 mod server;
 mod tls;
@@ -22,6 +23,7 @@ mod url;
 pub(super) use bouncer::Bouncer;
 pub(super) use bouncer_new::NewBouncer;
 pub(super) use programs::Programs;
+pub(crate) use schema::PostgresSchema;
 pub(super) use second::SecondServer;
 pub(super) use server::Server;
 
