@@ -28,8 +28,9 @@ pub struct PgStoreOptions {
     pub lanes: LaneSet,
     /// The bounds of each writer's queue.
     pub queue: CoalesceConfig,
-    /// How many writers share the customers, each with a connection of its own while it writes; 1 by default, at least
-    /// 1. Two divide the callers into smaller commits, which costs more than it gains until one has all it can do.
+    /// How many writers share the customers, each with a connection of its own while it writes; 2 by default, and one
+    /// at least. While one waits for the server or its flush, another prepares and judges its batch; more divide the
+    /// callers into smaller commits.
     pub writers: u16,
     /// The most that a write waits at a time for a customer whom another transaction holds; 50 ms by default.
     /// Other customers' writes do not wait with it.
@@ -50,7 +51,7 @@ impl Default for PgStoreOptions {
             dedupe_horizon: Duration::from_secs(30 * 24 * 60 * 60),
             lanes: LaneSet::NONE,
             queue: CoalesceConfig::default(),
-            writers: 1,
+            writers: 2,
             lock_wait: Duration::from_millis(50),
             write_wait: Duration::from_secs(10),
             months_ahead: 2,

@@ -77,8 +77,8 @@ impl Load {
 async fn what_64_writers_were_told_survives_kills_of_the_server_and_is_delivered_in_order() {
     let mut server = server(&[]).await;
     let place = Place::on(server.url()).await;
-    let store = PgStore::connect(place.config()).await.unwrap();
-    let relaying = PgStore::connect(place.config()).await.unwrap();
+    let store = PgStore::connect(place.usual()).await.unwrap();
+    let relaying = PgStore::connect(place.usual()).await.unwrap();
     let notes = Notes::default();
     let config = RelayConfig {
         lease_ttl: Duration::from_secs(2),
@@ -109,7 +109,7 @@ async fn a_store_goes_on_over_a_restart_of_its_server_without_being_opened_again
     const AT_ONCE: usize = 16;
     let mut server = server(&[]).await;
     let place = Place::on(server.url()).await;
-    let store = PgStore::connect(place.config()).await.unwrap();
+    let store = PgStore::connect(place.usual()).await.unwrap();
     let notes = Notes::default();
     let relay = Relay::spawn(
         store.outbox().unwrap(),

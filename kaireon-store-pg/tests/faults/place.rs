@@ -77,6 +77,13 @@ impl Place {
 
     /// How the store is reached; one writer, so that what is called at once is committed at once.
     pub(crate) fn config(&self) -> PgStoreConfig {
+        let mut config = self.usual();
+        config.options.writers = 1;
+        config
+    }
+
+    /// How a host's store is reached, with as many writers as by default.
+    pub(crate) fn usual(&self) -> PgStoreConfig {
         let options = PgStoreOptions::default()
             .with_schema(&self.schema)
             .with_lanes(LaneSet::of(&[Lane::Publish]));
