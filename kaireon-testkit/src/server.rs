@@ -19,7 +19,10 @@
 //! # }
 //! ```
 
+mod disk;
 mod owner;
 mod postgres;
+mod standby;
 
+pub use disk::{Ballast, Disk, OnDisk};
 pub use postgres::{PostgresServer, Shutdown};

@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::disk::{Disk, OnDisk};
 use super::owner::{Owner, said};
 
 /// How long a server may take to start, to recover or to end; two cores under a build are slow.
@@ -39,10 +40,11 @@ pub enum Shutdown {
 /// removes its folder. `fsync` and `synchronous_commit` are on, as they are unless one says otherwise.
 #[derive(Debug)]
 pub struct PostgresServer {
-    programs: PathBuf,
-    folder: PathBuf,
-    owner: Owner,
-    port: u16,
+    pub(super) programs: PathBuf,
+    pub(super) folder: PathBuf,
+    pub(super) data: PathBuf,
+    pub(super) owner: Owner,
+    pub(super) port: u16,
     process: Option<Child>,
 }
 
@@ -59,25 +61,65 @@ impl PostgresServer {
     ///
     /// What was started is killed, and a folder in the system's temporary one may be left.
     pub async fn start(programs: impl Into<PathBuf>, settings: &[(&str, &str)]) -> io::Result<Self> {
-        let programs = programs.into();
+        let mut server = Self::new(programs).await?;
+        server.initialize(settings, None).await?;
+        server.begin().await?;
+        Ok(server)
+    }
+
+    /// As [`start`](Self::start), with a part of its files on a small disk. Its log of writes comes in segments of one
+    /// mebibyte, so that a few of them fit.
+    ///
+    /// # Errors
+    ///
+    /// As for [`start`](Self::start).
+    ///
+    /// # Dropped futures
+    ///
+    /// As for [`start`](Self::start).
+    pub async fn start_on(
+        disk: &Disk,
+        part: OnDisk,
+        programs: impl Into<PathBuf>,
+        settings: &[(&str, &str)],
+    ) -> io::Result<Self> {
+        let mut server = Self::new(programs).await?;
+        server.owner.give(disk.folder()).await?;
+        let log = match part {
+            OnDisk::Data => {
+                server.data = disk.folder().join("data");
+                server.folder.join("log")
+            }
+            OnDisk::Log => disk.folder().join("log"),
+        };
+        server.initialize(settings, Some(&log)).await?;
+        server.begin().await?;
+        Ok(server)
+    }
+
+    /// A server that is not there yet, in a new folder.
+    pub(super) async fn new(programs: impl Into<PathBuf>) -> io::Result<Self> {
         let owner = Owner::not_root().await?;
         let folder = new_folder()?;
         owner.give(&folder).await?;
-        let mut server = Self {
-            programs,
+        Ok(Self {
+            programs: programs.into(),
+            data: folder.join("data"),
             folder,
             owner,
             port: 0,
             process: None,
-        };
-        server.initialize(settings).await?;
+        })
+    }
+
+    /// Starts it for the first time, on a port that is free.
+    pub(super) async fn begin(&mut self) -> io::Result<()> {
         let mut attempt = 1;
         loop {
-            server.port = free_port()?;
-            match server.restart().await {
-                Err(_) if attempt < ATTEMPTS && server.log()?.contains("could not bind") => attempt += 1,
-                Err(error) => return Err(error),
-                Ok(()) => return Ok(server),
+            self.port = free_port()?;
+            match self.restart().await {
+                Err(_) if attempt < ATTEMPTS && self.log()?.contains("could not bind") => attempt += 1,
+                begun => return begun,
             }
         }
     }
@@ -93,8 +135,8 @@ impl PostgresServer {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// Starts it again on the same port and data, and returns when it takes connections, recovery included. Nothing
-    /// if it runs.
+    /// Starts it again on the same port and data, and returns when it takes connections, recovery included. One that
+    /// runs, and may be beginning anew after a crash of its own, is waited for.
     ///
     /// # Errors
     ///
@@ -106,7 +148,9 @@ impl PostgresServer {
     pub async fn restart(&mut self) -> io::Result<()> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            self.spawn()?;
+            if !self.runs()? {
+                self.spawn()?;
+            }
             match self.await_answer(deadline).await {
                 // After a kill the dying processes still hold its memory for a moment.
                 Err(_) if Instant::now() < deadline && self.log()?.contains("still in use") => {
@@ -150,8 +194,7 @@ impl PostgresServer {
         Ok(())
     }
 
-    async fn initialize(&self, settings: &[(&str, &str)]) -> io::Result<()> {
-        let data = self.data();
+    async fn initialize(&self, settings: &[(&str, &str)], log: Option<&Path>) -> io::Result<()> {
         let mut initdb = self.owner.command(self.programs.join("initdb"));
         initdb
             .current_dir(&self.folder)
@@ -164,15 +207,30 @@ impl PostgresServer {
             // Only the new files of the cluster, whose loss in a power failure costs nothing.
             .arg("--no-sync")
             .arg("--pgdata")
-            .arg(&data);
+            .arg(&self.data);
+        if let Some(log) = log {
+            initdb.arg("--wal-segsize=1").arg("--waldir").arg(log);
+        }
         said(&mut initdb).await?;
-        let path = data.join("postgresql.conf");
+        self.set(&[("listen_addresses", "127.0.0.1"), ("unix_socket_directories", "")])?;
+        self.set(settings)
+    }
+
+    /// Adds settings to its configuration; the last one of a name counts.
+    pub(super) fn set(&self, settings: &[(&str, &str)]) -> io::Result<()> {
+        let path = self.data.join("postgresql.conf");
         let mut text = std::fs::read_to_string(&path)?;
-        text.push_str("listen_addresses = '127.0.0.1'\nunix_socket_directories = ''\n");
         for (name, value) in settings {
             text.push_str(&format!("{name} = '{}'\n", value.replace('\'', "''")));
         }
         std::fs::write(&path, text)
+    }
+
+    fn runs(&mut self) -> io::Result<bool> {
+        match &mut self.process {
+            Some(process) => Ok(process.try_wait()?.is_none()),
+            None => Ok(false),
+        }
     }
 
     fn spawn(&mut self) -> io::Result<()> {
@@ -181,7 +239,7 @@ impl PostgresServer {
         server
             .current_dir(&self.folder)
             .arg("-D")
-            .arg(self.data())
+            .arg(&self.data)
             .arg(format!("-cport={}", self.port))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
@@ -195,11 +253,7 @@ impl PostgresServer {
 
     async fn await_answer(&mut self, deadline: Instant) -> io::Result<()> {
         loop {
-            let ended = match &mut self.process {
-                Some(process) => process.try_wait()?.is_some(),
-                None => true,
-            };
-            if ended {
+            if !self.runs()? {
                 self.process = None;
                 return Err(io::Error::other(format!("the server ended: {}", self.log()?)));
             }
@@ -212,10 +266,6 @@ impl PostgresServer {
             }
             sleep(Duration::from_millis(20)).await;
         }
-    }
-
-    fn data(&self) -> PathBuf {
-        self.folder.join("data")
     }
 
     fn log(&self) -> io::Result<String> {
