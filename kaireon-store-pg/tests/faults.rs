@@ -7,8 +7,14 @@
 
 #[path = "faults/commit.rs"]
 mod commit;
+#[path = "faults/connections.rs"]
+mod connections;
+#[path = "faults/disk.rs"]
+mod disk;
 #[path = "faults/kill.rs"]
 mod kill;
+#[path = "faults/locks.rs"]
+mod locks;
 #[path = "faults/network.rs"]
 mod network;
 #[path = "faults/place.rs"]

@@ -23,16 +23,22 @@ pub(crate) struct Load {
 
 impl Load {
     pub(crate) fn of(writers: usize, store: &PgStore) -> Self {
+        Self::under("", writers, store)
+    }
+
+    /// Their customers and keys begin with a name.
+    pub(crate) fn under(name: &str, writers: usize, store: &PgStore) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let acknowledged = Arc::new(AtomicU64::new(0));
         let writers = (0..writers).map(|writer| {
             let (store, stop, acknowledged) = (store.clone(), Arc::clone(&stop), Arc::clone(&acknowledged));
+            let name = name.to_owned();
             tokio::spawn(async move {
                 let (mut events, mut tries) = (Vec::new(), Tries::default());
                 while !stop.load(Ordering::Relaxed) {
                     // The history of a customer is read in one page, so nobody has more than that holds.
-                    let customer = format!("c{writer:02}-{}", events.len() / 900);
-                    let event = event(&customer, &format!("{writer}-{}", events.len()));
+                    let customer = format!("{name}c{writer:02}-{}", events.len() / 900);
+                    let event = event(&customer, &format!("{name}{writer}-{}", events.len()));
                     tries.add(insist(&store, &event).await);
                     acknowledged.fetch_add(1, Ordering::Relaxed);
                     events.push(event);

@@ -13,7 +13,7 @@ use kaireon_core::store::{HistoryQuery, Recorded, SummaryQuery};
 use kaireon_core::{CustomerId, Effect, Error, Interaction, InteractionId, InteractionStore, TenantId};
 use kaireon_store_pg::{PgStore, PgStoreConfig, PgStoreOptions};
 use kaireon_testkit::proxy::{PostgresFraming, Proxy};
-use kaireon_testkit::server::PostgresServer;
+use kaireon_testkit::server::{Disk, OnDisk, PostgresServer};
 use parking_lot::Mutex;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
 
@@ -29,6 +29,14 @@ fn variable(name: &str) -> String {
 pub(crate) async fn server(settings: &[(&str, &str)]) -> PostgresServer {
     let programs = PathBuf::from(variable("KAIREON_TEST_PG_BINDIR"));
     PostgresServer::start(programs, settings).await.unwrap()
+}
+
+/// The same with a part of its files on a small disk.
+pub(crate) async fn server_on(disk: &Disk, part: OnDisk, settings: &[(&str, &str)]) -> PostgresServer {
+    let programs = PathBuf::from(variable("KAIREON_TEST_PG_BINDIR"));
+    PostgresServer::start_on(disk, part, programs, settings)
+        .await
+        .unwrap()
 }
 
 pub(crate) fn event(customer: &str, key: &str) -> Interaction {
@@ -65,6 +73,12 @@ impl Place {
         let place = Self { schema, url };
         PgStore::migrate(&place.config()).await.unwrap();
         place
+    }
+
+    /// The same schema on another server, which has it from the first.
+    pub(crate) fn moved(&self, url: String) -> Self {
+        let schema = self.schema.clone();
+        Self { schema, url }
     }
 
     pub(crate) fn schema(&self) -> &str {
@@ -176,6 +190,17 @@ impl Place {
     }
 }
 
+/// Returns when a condition holds that is asked for again and again.
+pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let held = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let held = tokio::time::timeout(LONG, held).await;
+    assert!(held.is_ok(), "{what} did not come about");
+}
+
 /// Runs statements of the test's own.
 pub(crate) async fn run(connection: &mut PgConnection, sql: &str) {
     let script = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
@@ -255,6 +280,16 @@ pub(crate) fn answer(event: &Interaction, applied: bool) -> Recorded {
 pub(crate) struct Notes(Arc<Mutex<BTreeMap<String, Vec<String>>>>);
 
 impl Notes {
+    /// Asserts that each record was delivered, in whatever order, and others perhaps as well.
+    pub(crate) fn assert_delivered(&self, events: &[Interaction]) {
+        let notes = self.0.lock();
+        for event in events {
+            let told = notes.get(event.customer.as_str());
+            let told = told.is_some_and(|told| told.contains(&event.id.to_string()));
+            assert!(told, "{} was not delivered", event.idempotency_key);
+        }
+    }
+
     /// Asserts that each record was delivered, each customer's for the first time in their order here.
     pub(crate) fn assert_in_order(&self, events: &[Interaction]) {
         let mut expected: BTreeMap<String, Vec<String>> = BTreeMap::new();
