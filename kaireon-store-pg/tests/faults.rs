@@ -11,6 +11,8 @@ mod commit;
 mod connections;
 #[path = "faults/disk.rs"]
 mod disk;
+#[path = "faults/isolation.rs"]
+mod isolation;
 #[path = "faults/kill.rs"]
 mod kill;
 #[path = "faults/locks.rs"]

@@ -74,16 +74,20 @@ impl Settings {
         ])
     }
 
-    /// One text that sets them for the session.
+    /// One text that sets them for the session. Whatever the database's default is: a snapshot that is older than the
+    /// lock that was waited for shows what another transaction has changed since, or fails for it.
     pub(crate) fn of_session(&self) -> Arc<str> {
-        self.set("SET ").into()
+        let isolation = "SET default_transaction_isolation = 'read committed'";
+        format!("{isolation}; {}", self.set("SET ")).into()
     }
 
     /// One text that begins a transaction under them; a session of its own has them already.
     pub(crate) fn begin(&self, session: PgSession) -> Arc<str> {
         match session {
             PgSession::Own => "BEGIN".into(),
-            PgSession::Shared(_) => format!("BEGIN; {}", self.set("SET LOCAL ")).into(),
+            PgSession::Shared(_) => {
+                format!("BEGIN ISOLATION LEVEL READ COMMITTED; {}", self.set("SET LOCAL ")).into()
+            }
         }
     }
 
@@ -111,14 +115,14 @@ mod tests {
         let settings = Settings::new(&config, "on");
         assert_eq!(
             &*settings.begin(PgSession::Shared(StatementMode::Cached)),
-            "BEGIN; SET LOCAL synchronous_commit = 'on'; SET LOCAL statement_timeout = '3000'; \
+            "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit = 'on'; SET LOCAL statement_timeout = '3000'; \
              SET LOCAL lock_timeout = '1'; SET LOCAL idle_in_transaction_session_timeout = '0'"
         );
         assert_eq!(&*settings.begin(PgSession::Own), "BEGIN");
         assert!(
             settings
                 .of_session()
-                .starts_with("SET synchronous_commit = 'on'; SET ")
+                .contains("; SET synchronous_commit = 'on'; SET ")
         );
     }
 
