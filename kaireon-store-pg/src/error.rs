@@ -41,6 +41,9 @@ pub(crate) enum Remedy {
     Divide,
     /// The connection is gone, or spoilt: get another.
     Reconnect,
+    /// It leads to a server, or into a session, that takes no writes now: close it, because the next one may not. The
+    /// same would be said at once again, so the callers are told.
+    Elsewhere,
     /// Nothing.
     None,
 }
@@ -72,6 +75,9 @@ pub(crate) fn remedy(error: &sqlx::Error) -> Remedy {
     match code {
         // No partition for a row: it was dropped since it was looked for.
         "23514" => Remedy::Again,
+        // A replica's, which may not be what the address leads to now; or of a session that keeps the default it began
+        // with, whatever that is now.
+        "25006" => Remedy::Elsewhere,
         // A statement timeout: less at once may pass.
         "57014" => Remedy::Divide,
         // An aborted transaction that somebody else left on the connection is no better than none.

@@ -101,14 +101,25 @@ fn state(row: &PgRow) -> Result<FenceState> {
     let epoch: i64 = row.try_get("epoch").map_err(of_sql)?;
     let lanes: i16 = row.try_get("lanes").map_err(of_sql)?;
     let incarnation: i64 = row.try_get("incarnation").map_err(of_sql)?;
+    let timeline: &str = row.try_get("timeline").map_err(of_sql)?;
+    let timeline = u64::from_str_radix(timeline, 16);
+    let timeline = timeline.map_err(|_| corrupt("the server's timeline has no number"))?;
     let sequence: &str = row.try_get("sequence").map_err(of_sql)?;
     let sequence = sequence.parse();
     Ok(FenceState::new(
         Epoch(epoch.cast_unsigned()),
         lanes_of(lanes),
-        incarnation.cast_unsigned(),
+        incarnation_of(incarnation, timeline),
         sequence.map_err(|_| corrupt("the server's transactions have no number"))?,
     ))
+}
+
+/// The number that the store drew, on the server's first timeline; another one on every later timeline, because what
+/// was acknowledged on an earlier one may not be there.
+fn incarnation_of(drawn: i64, timeline: u64) -> u64 {
+    // Odd, so that no two timelines share a number.
+    const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+    drawn.cast_unsigned() ^ timeline.wrapping_sub(1).wrapping_mul(SPREAD)
 }
 
 /// Moves a tenant's watermark, never back; returns the one in force, or `None` where the number is not the tenant's.
@@ -135,4 +146,16 @@ pub(crate) async fn confirm(unit: &mut PgUnit, shared: &Shared, tenant: &Tenant)
     let confirm = shared.sql.confirm_tenant.query().bind(tenant.number).bind(name);
     let found = unit.fetch_optional(confirm).await.map_err(of_sql)?;
     Ok(found.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_timeline_is_an_incarnation_of_its_own() {
+        assert_eq!(incarnation_of(-5, 1), (-5_i64).cast_unsigned());
+        let incarnations: std::collections::HashSet<_> = (0..1_000).map(|n| incarnation_of(-5, n)).collect();
+        assert_eq!(incarnations.len(), 1_000);
+    }
 }

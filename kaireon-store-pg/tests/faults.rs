@@ -23,9 +23,13 @@ mod network;
 mod place;
 #[path = "faults/pool.rs"]
 mod pool;
+#[path = "faults/read_only.rs"]
+mod read_only;
 #[path = "faults/session.rs"]
 mod session;
 #[path = "faults/silence.rs"]
 mod silence;
+#[path = "faults/standby.rs"]
+mod standby;
 #[path = "faults/table.rs"]
 mod table;

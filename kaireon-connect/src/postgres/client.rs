@@ -14,6 +14,7 @@ use super::answer::{Left, Waits, give_back, is_silence, within};
 use super::config::{PgConnectConfig, PoolerMode, wrong};
 use super::ear::PgEar;
 use super::fault::{PgFault, Phase};
+use super::mark::Mark;
 use super::probe::{self, Found};
 use super::reader::{PgReader, Reader};
 use super::server::{self, ServerInfo};
@@ -35,6 +36,8 @@ pub struct PgClient {
     shelf: Arc<Shelf>,
     session: PgSession,
     server: Arc<ServerInfo>,
+    /// What is older is not used again.
+    distrusted: Mark,
     /// The text that begins a unit of work.
     begin: Arc<str>,
     waits: Waits,
@@ -65,9 +68,11 @@ impl PgClient {
         }
         let (server, session) = find_out(&options, pooler, config.acquire_timeout).await?;
         let settings = Settings::new(&config, server.synchronous_commit);
-        let pool = open(&config, options, session, &settings);
+        let distrusted = Mark::new();
+        let pool = open(&config, options, session, &settings, &distrusted);
         Ok(Self {
-            shelf: Shelf::new(pool.clone()),
+            shelf: Shelf::new(pool.clone(), distrusted.clone()),
+            distrusted,
             pool,
             session,
             begin: settings.begin(session),
@@ -90,9 +95,11 @@ impl PgClient {
         let acquire_timeout = pool.options().get_acquire_timeout();
         let (server, session) = find_out(&options, config.pooler, acquire_timeout).await?;
         let settings = Settings::new(&config, server.synchronous_commit);
+        let distrusted = Mark::new();
         Ok(Self {
             begin: settings.begin(PgSession::Shared(session.statements())),
-            shelf: Shelf::new(pool.clone()),
+            shelf: Shelf::new(pool.clone(), distrusted.clone()),
+            distrusted,
             pool,
             session,
             waits: Waits::new(config.statement_timeout, acquire_timeout),
@@ -175,7 +182,7 @@ impl PgClient {
     async fn try_begin(&self) -> Result<PgUnit, sqlx::Error> {
         self.shelf.make_room();
         let connection = self.pool.acquire().await?;
-        let bounds = (self.pool.connect_options(), self.waits);
+        let bounds = (self.pool.connect_options(), self.waits, self.distrusted.clone());
         PgUnit::begin(connection, Arc::clone(&self.begin), bounds).await
     }
 
@@ -253,6 +260,13 @@ impl PgClient {
                 Ok(PgReader(Reader::Connection(kept, Arc::clone(&self.shelf))))
             }
         }
+    }
+
+    /// Has the connections that are open now closed when they are next asked for, instead of being used: for whoever
+    /// learned, outside a [`PgUnit`], that the server takes no writes (`25006`). The address may lead to another server by
+    /// now, and a session keeps the default that it began with. A pool of the host's is left as it is.
+    pub fn distrust(&self) {
+        self.distrusted.set();
     }
 
     /// Makes the contracts' error of the driver's, for `map_err`.
@@ -373,7 +387,9 @@ fn open(
     options: PgConnectOptions,
     session: PgSession,
     settings: &Settings,
+    distrusted: &Mark,
 ) -> PgPool {
+    let distrusted = distrusted.clone();
     let mut pool = PgPoolOptions::new()
         .max_connections(config.max_connections)
         .min_connections(config.min_connections)
@@ -381,8 +397,12 @@ fn open(
         .idle_timeout(config.idle_timeout)
         .max_lifetime(config.max_lifetime)
         .test_before_acquire(false)
-        .before_acquire(|connection, rest| {
+        .before_acquire(move |connection, rest| {
+            let is_trusted = !distrusted.is_behind(rest.age);
             Box::pin(async move {
+                if !is_trusted {
+                    return Ok(false);
+                }
                 if rest.idle_for >= TRUSTED_REST {
                     connection.ping().await?;
                 }

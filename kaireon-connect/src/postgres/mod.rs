@@ -41,6 +41,7 @@ mod client;
 mod config;
 mod ear;
 mod fault;
+mod mark;
 mod migrate;
 mod probe;
 mod reader;

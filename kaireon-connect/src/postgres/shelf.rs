@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use super::answer::{Left, Waits, give_back};
+use super::mark::Mark;
 
 /// How long a connection lies here unused before the pool has it back, to count its idle time.
 const REST: Duration = Duration::from_millis(500);
@@ -27,6 +28,8 @@ const KEEP: Duration = Duration::from_secs(30);
 /// could not do without.
 pub(super) struct Shelf {
     pool: PgPool,
+    /// What was taken from the pool before is left to it.
+    distrusted: Mark,
     state: Mutex<State>,
 }
 
@@ -95,9 +98,13 @@ impl Drop for Kept {
 }
 
 impl Shelf {
-    pub(super) fn new(pool: PgPool) -> Arc<Self> {
+    pub(super) fn new(pool: PgPool, distrusted: Mark) -> Arc<Self> {
         let state = Mutex::default();
-        Arc::new(Self { pool, state })
+        Arc::new(Self {
+            pool,
+            distrusted,
+            state,
+        })
     }
 
     /// The connection that rested last.
@@ -107,12 +114,14 @@ impl Shelf {
         }
         let Resting { kept, since } = self.state.lock().resting.pop()?;
         // Nobody looked after it, as where the whole process was stopped: the pool asks it for a sign of life.
-        (since.elapsed() < 2 * REST).then_some(kept)
+        let is_fit = since.elapsed() < 2 * REST && !self.distrusted.is_behind(kept.since.elapsed());
+        is_fit.then_some(kept)
     }
 
     /// Keeps a connection that is between two statements, or gives it back.
     pub(super) fn put(self: &Arc<Self>, kept: Kept) {
-        if kept.since.elapsed() >= KEEP || self.is_needed_elsewhere() {
+        let held = kept.since.elapsed();
+        if held >= KEEP || self.distrusted.is_behind(held) || self.is_needed_elsewhere() {
             return;
         }
         let Ok(runtime) = Handle::try_current() else {

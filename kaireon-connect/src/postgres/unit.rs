@@ -9,6 +9,7 @@ use sqlx::postgres::{PgConnectOptions, PgQueryResult, PgRow};
 use sqlx::{AssertSqlSafe, Execute, Executor, PgConnection, Postgres, Row};
 
 use super::answer::{Left, Waits, give_back, is_silence, silence, within, works};
+use super::mark::Mark;
 
 /// A transaction of [`PgClient::begin`](super::PgClient::begin). Each statement's answer is waited for as long as the
 /// server may work on it and the way there and back may take (`statement_timeout` and `acquire_timeout` together).
@@ -24,6 +25,8 @@ pub struct PgUnit {
     connection: Option<PoolConnection<Postgres>>,
     options: Arc<PgConnectOptions>,
     waits: Waits,
+    /// Set where a statement is refused because nothing can be written here.
+    distrusted: Mark,
     patience: Patience,
     state: State,
 }
@@ -48,6 +51,9 @@ enum State {
     Spoilt,
 }
 
+/// A transaction that takes no writes: of a replica, or of a session that began under such a default.
+const READ_ONLY: &str = "25006";
+
 const HAS_CONNECTION: &str = "a unit has its connection until it is dropped";
 
 impl PgUnit {
@@ -55,12 +61,13 @@ impl PgUnit {
     pub(super) async fn begin(
         connection: PoolConnection<Postgres>,
         text: Arc<str>,
-        (options, waits): (Arc<PgConnectOptions>, Waits),
+        (options, waits, distrusted): (Arc<PgConnectOptions>, Waits, Mark),
     ) -> Result<Self, sqlx::Error> {
         let mut unit = Self {
             connection: Some(connection),
             options,
             waits,
+            distrusted,
             patience: Patience::Bounded,
             state: State::Spoilt,
         };
@@ -163,8 +170,14 @@ impl PgUnit {
                 }
             }
         };
-        if answered.as_ref().is_err_and(is_silence) {
-            self.state = State::Spoilt;
+        match &answered {
+            Err(error) if is_silence(error) => self.state = State::Spoilt,
+            // Of no use to who comes next, and those that are as old may be no better.
+            Err(sqlx::Error::Database(refusal)) if refusal.code().as_deref() == Some(READ_ONLY) => {
+                self.state = State::Spoilt;
+                self.distrusted.set();
+            }
+            _ => {}
         }
         answered
     }

@@ -49,7 +49,8 @@ pub struct FenceState {
     pub epoch: Epoch,
     /// The lanes in force for this tenant.
     pub lanes: LaneSet,
-    /// Drawn when the store was made: another number means another store under the same address.
+    /// Drawn when the store was made: another number means another store under the same address, or one that may have
+    /// gone back in time, where the store's server can tell: a replica was promoted, a backup restored.
     pub incarnation: u64,
     /// Grows with every commit. Lower than one seen before under the same incarnation means that a backup was
     /// restored.

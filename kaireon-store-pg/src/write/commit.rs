@@ -113,6 +113,11 @@ impl Committer {
                         return Err(Stopped { remedy, error });
                     }
                 }
+                Remedy::Elsewhere => {
+                    self.drop_connection();
+                    self.shared.client.pg().distrust();
+                    return Err(Stopped { remedy, error });
+                }
                 _ => return Err(Stopped { remedy, error }),
             }
         }
