@@ -16,7 +16,8 @@ use kaireon_core::{Error, ErrorKind, Result};
 pub struct PgStoreOptions {
     /// The schema; `kaireon` by default. 1 to 63 letters, digits and underscores that begin with no digit.
     pub schema: String,
-    /// Where "now" comes from: arrivals, leases, receipts. The machine's clock by default.
+    /// Where "now" comes from. The machine's clock by default; where a clock shows the
+    /// [real time](kaireon_core::time::TimeSource::Real), arrivals and leases go by the server's.
     pub clock: Arc<dyn Clock>,
     /// The key of the digests. `None` (the default) makes one with the schema and keeps it there; give the same one
     /// to every store between which tombstones and dedupe records are to be moved.

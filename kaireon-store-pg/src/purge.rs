@@ -1,5 +1,7 @@
 //! Retention: the watermark first, then the rows before it, by whole partitions where every tenant has outgrown them.
 
+use std::time::Duration;
+
 use kaireon_core::Result;
 use kaireon_core::store::{Purge, PurgeReceipt};
 use kaireon_core::time::Timestamp;
@@ -13,6 +15,9 @@ use crate::sql::Statement;
 
 /// The most that dropping a partition waits for those who use the table, who wait behind it meanwhile.
 const DROP_WAIT_MS: u32 = 100;
+
+/// A dedupe horizon that nothing ever passes; the server has no time that lies much longer back.
+const FOR_EVER: Duration = Duration::from_secs(1_000 * 365 * 24 * 60 * 60);
 
 /// Moves a tenant's watermark, deletes what lies before it, and forgets dedupe records whose time has come.
 pub(crate) async fn purge(shared: &Shared, request: Purge) -> Result<PurgeReceipt> {
@@ -62,11 +67,10 @@ async fn delete(
 }
 
 async fn forget(shared: &Shared, tenant: &Tenant, watermark: Timestamp) -> Result<()> {
-    let horizon =
-        chrono::TimeDelta::from_std(shared.options.dedupe_horizon).unwrap_or(chrono::TimeDelta::MAX);
-    let Some(arrived_before) = shared.now().checked_sub_signed(horizon) else {
+    let horizon = shared.options.dedupe_horizon;
+    if horizon >= FOR_EVER {
         return Ok(());
-    };
+    }
     let mut unit = shared.client.begin().await?;
     if !confirm(&mut unit, shared, tenant).await? {
         return Ok(());
@@ -77,8 +81,9 @@ async fn forget(shared: &Shared, tenant: &Tenant, watermark: Timestamp) -> Resul
         .forget_dedupe
         .query()
         .bind(tenant.number)
-        .bind(arrived_before)
-        .bind(watermark);
+        .bind(shared.given_time())
+        .bind(watermark)
+        .bind(i64::try_from(horizon.as_micros()).unwrap_or(i64::MAX));
     unit.execute(query).await.map_err(of_sql)?;
     shared.client.commit(unit).await
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use kaireon_core::digest::{Digest, MasterKey, TenantKey};
 use kaireon_core::outbox::{Lane, LaneSet};
 use kaireon_core::store::{Durability, StoreCapabilities};
-use kaireon_core::time::Timestamp;
+use kaireon_core::time::{TimeSource, Timestamp};
 use kaireon_core::{CustomerId, Error, ErrorKind, Result, TenantId};
 use parking_lot::RwLock;
 use sqlx::Row;
@@ -81,6 +81,15 @@ impl Shared {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.options.clock.now()
+    }
+
+    /// The present time where it is not the server's: a clock that is moved on purpose. The server's is the same for all
+    /// processes, whose own may differ or be set back.
+    pub(crate) fn given_time(&self) -> Option<Timestamp> {
+        match self.options.clock.source() {
+            TimeSource::Real => None,
+            _ => Some(self.now()),
+        }
     }
 
     pub(crate) fn capabilities(&self) -> StoreCapabilities {

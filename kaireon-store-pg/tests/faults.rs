@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+#[path = "faults/clock.rs"]
+mod clock;
 #[path = "faults/commit.rs"]
 mod commit;
 #[path = "faults/connections.rs"]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kaireon_core::Result;
 use kaireon_core::outbox::{Lane, LaneSet};
-use kaireon_core::time::{TimeSource, Timestamp};
+use kaireon_core::time::Timestamp;
 use sqlx::Row;
 
 use super::cursor::Cursor;
@@ -69,12 +69,9 @@ impl Lanes {
         }
     }
 
-    /// The time by which leases end, where that is not the server's: a clock that a test moves.
+    /// The time by which leases end, where that is not the server's.
     pub(super) fn own_time(&self) -> Option<Timestamp> {
-        match self.shared.options.clock.source() {
-            TimeSource::Real => None,
-            _ => Some(self.shared.now()),
-        }
+        self.shared.given_time()
     }
 
     pub(super) async fn in_force(&self) -> Result<LaneSet> {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use kaireon_core::outbox::{LaneSet, range_of};
 use kaireon_core::store::{Generation, Origin, Recorded};
 use kaireon_core::summary::packed::Packed;
+use kaireon_core::time::TimeSource;
 use kaireon_core::{CustomerId, Error, Result, TenantId};
 use sqlx::postgres::PgBindIterExt;
 use sqlx::{PgConnection, Row};
@@ -263,11 +264,16 @@ async fn enter_known(
         .iter()
         .map(|id| id.as_ref().map(ids::columns).unwrap_or_default())
         .collect();
+    // The horizon is counted from here, by the one clock that all processes share.
+    let arrival = |op: &Op| match shared.options.clock.source() {
+        TimeSource::Real => None,
+        _ => Some(op.terms.now),
+    };
     let query = shared
         .sql
         .enter_dedupe
         .query()
-        .bind(fresh.iter().map(|op| op.terms.now).bind_iter())
+        .bind(fresh.iter().map(|op| arrival(op)).bind_iter())
         .bind(fresh.iter().map(|op| op.value.timestamp()).bind_iter())
         .bind(fresh.iter().map(|op| op.who.0).bind_iter())
         .bind(fresh.iter().map(|op| uuid_of(&op.key)).bind_iter())
