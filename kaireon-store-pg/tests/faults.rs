@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+#[path = "faults/bytes.rs"]
+mod bytes;
 #[path = "faults/clock.rs"]
 mod clock;
 #[path = "faults/commit.rs"]
