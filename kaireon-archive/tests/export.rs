@@ -6,7 +6,7 @@ mod support;
 
 use std::sync::Arc;
 
-use kaireon_archive::{ExportConfig, Exporter, Kind, Place};
+use kaireon_archive::{ExportConfig, Exporter, Kind, Place, Progress, ProgressSink};
 use kaireon_core::ErrorKind;
 use support::{archive, counted, decision, each_once, in_force, interaction, store, tenant};
 
@@ -81,6 +81,37 @@ async fn a_scan_and_the_lane_write_what_both_have_seen_once() {
         scan,
         "a second call repeats it"
     );
+}
+
+/// Adds up what it is told.
+#[derive(Debug, Default)]
+struct Told(std::sync::Mutex<(u64, u64)>);
+
+impl ProgressSink for Told {
+    fn wrote(&self, progress: &Progress) {
+        let mut told = self.0.lock().unwrap();
+        told.0 += 1;
+        told.1 += progress.records;
+    }
+}
+
+#[tokio::test]
+async fn progress_is_told_object_by_object() {
+    let store = store().await;
+    for number in 0..40 {
+        store.record_event(interaction("acme", number)).await.unwrap();
+    }
+    let told = Arc::new(Told::default());
+    let config = ExportConfig {
+        progress: Some(Arc::<Told>::clone(&told)),
+        max_buffered_bytes: 4_000,
+        page: 5,
+        ..ExportConfig::new("main")
+    };
+    let exporter = Exporter::new(archive(Place::memory()).await, store, config).unwrap();
+    let exported = exporter.export_once().await.unwrap();
+    assert_eq!(*told.0.lock().unwrap(), (exported.objects, 40));
+    assert!(exported.objects > 6, "{exported:?}");
 }
 
 #[tokio::test]

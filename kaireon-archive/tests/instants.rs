@@ -40,7 +40,7 @@ async fn open(place: Place) -> Archive {
 
 /// Opens on a store that dies later: what is asked at the opening is not what is tested.
 async fn open_dying(inner: &Arc<InMemory>, changes: i64, dies: Dies) -> (Archive, Arc<Dying>) {
-    open(shared(&inner)).await;
+    open(shared(inner)).await;
     let probes = 5;
     let dying = Arc::new(Dying::after(inner, changes + probes, dies));
     let archive = open(shared(&dying)).await;
@@ -95,13 +95,13 @@ async fn a_scan_that_dies_around_any_change_is_finished_by_the_next_one() {
             let store = filled().await;
             let inner = Arc::new(InMemory::new());
             let (archive, dying) = open_dying(&inner, changes, dies).await;
-            let first = exporter(archive, &store, &[acme.clone()]);
+            let first = exporter(archive, &store, std::slice::from_ref(&acme));
             let _ = first.scan(&acme).await;
             let _ = first.export_once().await;
             // Recorded between two lives: in the lane, and seen by what is left of the scan.
             store.record_event(interaction("acme", RECORDS)).await.unwrap();
             let archive = open(shared(&inner)).await;
-            let next = exporter(archive, &store, &[acme.clone()]);
+            let next = exporter(archive, &store, std::slice::from_ref(&acme));
             let scan = next.scan(&acme).await.unwrap();
             assert!(scan.ended.is_some());
             assert!(next.export_once().await.unwrap().complete);
@@ -226,7 +226,7 @@ async fn retention_that_dies_around_any_change_is_finished_by_the_next_one() {
             let store = filled().await;
             let inner = Arc::new(InMemory::new());
             let archive = open(shared(&inner)).await;
-            let first = exporter(archive, &store, &[acme.clone()]);
+            let first = exporter(archive, &store, std::slice::from_ref(&acme));
             first.scan(&acme).await.unwrap();
             first.export_once().await.unwrap();
             // Two of the days lie more than 730 days back.
@@ -236,11 +236,11 @@ async fn retention_that_dies_around_any_change_is_finished_by_the_next_one() {
             let probes = 5;
             let dying = Arc::new(Dying::after(&inner, changes + probes, dies));
             let archive = Archive::open(config(shared(&dying))).await.unwrap();
-            let _ = exporter(archive, &store, &[acme.clone()])
+            let _ = exporter(archive, &store, std::slice::from_ref(&acme))
                 .retain(&acme, &policy)
                 .await;
             let archive = Archive::open(config(shared(&inner))).await.unwrap();
-            let next = exporter(archive.clone(), &store, &[acme.clone()]);
+            let next = exporter(archive.clone(), &store, std::slice::from_ref(&acme));
             let report = next.retain(&acme, &policy).await.unwrap();
             assert_eq!(report.missing, 0, "{report:?}");
             let watermark = report.purged.unwrap().watermark;
@@ -306,7 +306,7 @@ async fn what_the_archive_does_not_hold_is_not_purged() {
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(now));
     let config = ArchiveConfig::new(shared(&inner), key()).with_clock(clock);
     let archive = Archive::open(config).await.unwrap();
-    let exporter = exporter(archive.clone(), &store, &[acme.clone()]);
+    let exporter = exporter(archive.clone(), &store, std::slice::from_ref(&acme));
     exporter.scan(&acme).await.unwrap();
     exporter.export_once().await.unwrap();
     // Someone removes one manifest: its objects are of no manifest any more.
@@ -352,4 +352,40 @@ async fn a_tenant_that_fails_is_tried_again_while_the_others_go_on() {
         counts.len() == 30 && counts.values().all(|&count| count == 3),
         "{counts:?}"
     );
+}
+
+#[tokio::test]
+async fn a_tenant_that_is_left_alone_for_a_while_is_still_said_to_fail() {
+    let store = store().await;
+    let (acme, bad) = (tenant("acme"), tenant("bad"));
+    for number in 0..10 {
+        store.record_event(interaction("acme", number)).await.unwrap();
+        store.record_event(interaction("bad", number)).await.unwrap();
+    }
+    for part in [
+        "exports/bad/interaction_history",
+        "exports/_plans/main/bad",
+        "exports/bad/tenant",
+    ] {
+        let inner = Arc::new(InMemory::new());
+        let refusing = Arc::new(Dying::refusing(&inner, part, 1));
+        let archive = open(Place::object_store(refusing)).await;
+        let config = ExportConfig {
+            min_pause: Duration::from_secs(3_600),
+            max_pause: Duration::from_secs(3_600),
+            owner: "the exporter".to_owned(),
+            ..ExportConfig::new("main").with_tenants([acme.clone(), bad.clone()])
+        };
+        let exporter = Exporter::new(archive.clone(), Arc::clone(&store), config).unwrap();
+        for pass in 0..2 {
+            let exported = exporter.export_once().await.unwrap();
+            assert_eq!(
+                exported.failed.keys().collect::<Vec<_>>(),
+                [&bad],
+                "{part}, pass {pass}"
+            );
+        }
+        assert_eq!(archive.export_state(&acme).await.unwrap().len(), 1);
+        assert!(archive.export_state(&bad).await.unwrap().is_empty(), "{part}");
+    }
 }

@@ -201,7 +201,7 @@ impl Exporter {
             state,
         } = round;
         let mut held_already = 0;
-        if let Some(ended) = state.scan.and_then(|scan| scan.ended) {
+        if let Some(ended) = state.scan.as_ref().and_then(|scan| scan.ended) {
             let until = ended.at + self.config.max_clock_skew;
             let dropped = batches
                 .drop_held(
@@ -231,9 +231,10 @@ impl Exporter {
             // The client sent it again after a lost reply, or, once in 2^64, the name is another's.
             tracing::debug!("a plan was there already");
         }
-        let scanning = self.state(tenant).await?.is_scanning();
+        // A scan that has ended meanwhile has written what this round has not been compared with.
+        let scanned = self.state(tenant).await?.scan != state.scan;
         let erased = !self.archive.read_tombstones(tenant).await?.same_as(&tombstones);
-        if scanning || erased {
+        if scanned || erased {
             self.archive.place().delete(&prepared.plan).await?;
             let context = "a scan or an erasure began in the middle of a round";
             return Err(failed(ErrorKind::Unavailable, context).with_effect(Effect::NotApplied));
