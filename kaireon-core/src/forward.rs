@@ -24,6 +24,10 @@ use crate::search::{
     Deletion, IndexBatch, Indexed, RebuildStatus, RebuildStep, SearchCapabilities, SearchIndex, SearchQuery,
     SearchResults,
 };
+use crate::settings::{
+    Setting, SettingEntry, SettingVersion, SettingWrite, SettingsCapabilities, SettingsQuery, SettingsStore,
+    Swapped, TrailQuery,
+};
 use crate::store::{
     Accepted, BatchOutcome, Erasure, ErasureReceipt, FenceRequest, FenceState, HistoryCursor, HistoryQuery,
     InteractionStore, Page, Purge, PurgeReceipt, RecordBatch, Recorded, ScanCursor, ScanQuery,
@@ -64,6 +68,28 @@ macro_rules! forward {
 
 every_contract!(forward!(Arc));
 every_contract!(forward!(Box));
+
+/// The methods of a settings store, which no wrapper stands before.
+macro_rules! settings_methods {
+    ($pointer:ident) => {
+        forward!($pointer: SettingsStore named settings {
+            fn capabilities(&self) -> SettingsCapabilities;
+            [] async fn setting<'a, 'b>(&'a self, tenant: &'b TenantId) -> Result<Option<Setting>>;
+            [] async fn swap<'a>(&'a self, write: SettingWrite) -> Result<Swapped>;
+            [] async fn settings<'a>(
+                &'a self,
+                query: SettingsQuery
+            ) -> Result<Page<(TenantId, Setting), TenantId>>;
+            [] async fn trail<'a>(&'a self, query: TrailQuery) -> Result<Page<SettingEntry, SettingVersion>>;
+            [] async fn changes<'a>(&'a self) -> Result<u64>;
+            [] async fn disconnect<'a>(&'a self) -> Result<()>;
+            [] async fn ping<'a>(&'a self) -> Result<()>;
+        });
+    };
+}
+
+settings_methods!(Arc);
+settings_methods!(Box);
 
 #[cfg(test)]
 mod tests;

@@ -148,6 +148,8 @@ ids! {
     InteractionId => "interaction_id";
     /// What makes a retry recognisable. Its `Debug` is redacted.
     IdempotencyKey => "idempotency_key";
+    /// One change of a setting: what makes a retry of it recognisable.
+    ChangeId => "change_id";
     /// The key of an outcome in the host's catalogue (`clicked`, `purchased`).
     OutcomeTypeKey => "outcome_type_key";
     /// The key of the decision flow that made a decision.
@@ -162,31 +164,33 @@ ids! {
 
 plain_debug! {
     TenantId OfferId CreativeId ChannelId PlacementId CategoryId CampaignId RecommendationId InteractionId
-    OutcomeTypeKey DecisionFlowKey EntityKind
+    OutcomeTypeKey DecisionFlowKey EntityKind ChangeId
 }
 
 redacted_debug! { CustomerId IdempotencyKey DocumentId Keyword }
 
-impl InteractionId {
-    /// A fresh id: a UUID of version 7, so that ids made later sort later (to the millisecond).
-    #[must_use]
-    pub fn fresh() -> Self {
-        let mut buffer = uuid::Uuid::encode_buffer();
-        Self(Arc::from(
-            &*uuid::Uuid::now_v7().hyphenated().encode_lower(&mut buffer),
-        ))
-    }
+macro_rules! fresh {
+    ($($(#[$doc:meta])* $name:ident)*) => {$(
+        impl $name {
+            $(#[$doc])*
+            #[must_use]
+            pub fn fresh() -> Self {
+                let mut buffer = uuid::Uuid::encode_buffer();
+                Self(Arc::from(
+                    &*uuid::Uuid::now_v7().hyphenated().encode_lower(&mut buffer),
+                ))
+            }
+        }
+    )*};
 }
 
-impl RecommendationId {
+fresh! {
+    /// A fresh id: a UUID of version 7, so that ids made later sort later (to the millisecond).
+    InteractionId
     /// A fresh id: a UUID of version 7.
-    #[must_use]
-    pub fn fresh() -> Self {
-        let mut buffer = uuid::Uuid::encode_buffer();
-        Self(Arc::from(
-            &*uuid::Uuid::now_v7().hyphenated().encode_lower(&mut buffer),
-        ))
-    }
+    RecommendationId
+    /// A fresh id: a UUID of version 7.
+    ChangeId
 }
 
 #[cfg(test)]

@@ -30,6 +30,7 @@
 //! | [`publisher`], [`event`] | the event stream and its envelope |
 //! | [`cache`], [`limiter`], [`breaker`] | the cache, rate limits, circuit breakers |
 //! | [`search`] | the search index: documents, neutral queries, facets, rebuilds |
+//! | [`settings`] | settings that all instances share: a document per tenant, with its trail |
 //! | [`wrap`] | retry, timeout, concurrency limit and tracing, over any of the contracts |
 //! | [`Container`] | the four parts of an infrastructure, held together |
 //! | [`memory`] | the contracts in memory, plain and readable: what every backend is compared with |
@@ -77,6 +78,7 @@ pub mod publisher;
 pub mod relay;
 pub mod respond;
 pub mod search;
+pub mod settings;
 pub mod store;
 pub mod summary;
 pub mod time;
@@ -91,7 +93,7 @@ pub use decision::{Decision, DecisionFields, MAX_OFFERS, Propensity, RankedOffer
 pub use error::{Effect, Error, ErrorKind, Result};
 pub use event::{Event, EventType};
 pub use id::{
-    CampaignId, CategoryId, ChannelId, CreativeId, CustomerId, DecisionFlowKey, IdempotencyKey,
+    CampaignId, CategoryId, ChangeId, ChannelId, CreativeId, CustomerId, DecisionFlowKey, IdempotencyKey,
     InteractionId, MAX_ID_BYTES, OfferId, OutcomeTypeKey, PlacementId, RecommendationId, TenantId,
 };
 pub use interaction::{
@@ -102,6 +104,7 @@ pub use outbox::Outbox;
 pub use period::{Period, PeriodType};
 pub use publisher::EventPublisher;
 pub use search::SearchIndex;
+pub use settings::SettingsStore;
 pub use store::InteractionStore;
 pub use summary::{Dimension, LastContact, Stats, Summary, groups};
 pub use value::{Value, ValueSum};

@@ -1,4 +1,4 @@
-//! The machinery of the suites of publisher, cache, limiter and breaker.
+//! The machinery of the suites of publisher, cache, limiter, breaker and settings.
 
 /// One test per case of a list, for a fixture and what closes it.
 #[doc(hidden)]
@@ -59,5 +59,18 @@ macro_rules! breaker_suite {
     ($fixture:expr, needs = $needs:literal $(,)?) => {
         $crate::__breaker_cases! { __family_tests
         ([#[ignore = $needs]] $fixture, $crate::breaker::BreakerFixture::close) }
+    };
+}
+
+/// Makes one test per case of the settings store's suite, as [`store_suite!`](crate::store_suite) does for stores. The
+/// expression makes a fresh [`SettingsFixture`](crate::settings::SettingsFixture).
+#[macro_export]
+macro_rules! settings_suite {
+    ($fixture:expr $(,)?) => {
+        $crate::__settings_cases! { __family_tests ([] $fixture, $crate::settings::SettingsFixture::close) }
+    };
+    ($fixture:expr, needs = $needs:literal $(,)?) => {
+        $crate::__settings_cases! { __family_tests
+        ([#[ignore = $needs]] $fixture, $crate::settings::SettingsFixture::close) }
     };
 }

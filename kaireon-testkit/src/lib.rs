@@ -24,7 +24,7 @@
 //! | a server of a test's own, killed and started again (feature `postgres-server`) | `server::PostgresServer` |
 //! | the suite through wrappers | [`Wrapped`] |
 //! | showing that the suite bites | [`broken::Flaw`], [`broken::Fixture`] |
-//! | the other contracts | [`publisher`], [`cache`], [`search`], [`limiter`], [`breaker`] |
+//! | the other contracts | [`publisher`], [`cache`], [`search`], [`limiter`], [`breaker`], [`settings`] |
 
 pub mod breaker;
 pub mod broken;
@@ -43,6 +43,7 @@ pub mod publisher;
 pub mod search;
 #[cfg(feature = "postgres-server")]
 pub mod server;
+pub mod settings;
 pub mod store;
 pub mod suite;
 mod world;

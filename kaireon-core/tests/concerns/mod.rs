@@ -1,17 +1,19 @@
-//! The suites of publisher, cache, limiter and breaker, on the in-memory reference.
+//! The suites of publisher, cache, limiter, breaker and settings, on the in-memory reference.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use kaireon_core::breaker::{BreakerConfig, CircuitBreaker};
 use kaireon_core::limiter::RateLimiter;
-use kaireon_core::memory::{MemoryBreaker, MemoryCache, MemoryLimiter, MemoryPublisher};
+use kaireon_core::memory::{MemoryBreaker, MemoryCache, MemoryLimiter, MemoryPublisher, MemorySettings};
 use kaireon_core::time::{ManualClock, from_millis};
-use kaireon_core::{CacheStore, EventPublisher};
+use kaireon_core::{CacheStore, EventPublisher, SettingsStore};
+use kaireon_testkit::Wrapped;
 use kaireon_testkit::breaker::BreakerFixture;
 use kaireon_testkit::cache::CacheFixture;
 use kaireon_testkit::limiter::LimiterFixture;
 use kaireon_testkit::publisher::PublisherFixture;
+use kaireon_testkit::settings::SettingsFixture;
 
 /// One of each, under a clock that the cases move.
 struct Reference {
@@ -85,4 +87,33 @@ mod limiter {
 
 mod breaker {
     kaireon_testkit::breaker_suite!(super::Reference::new());
+}
+
+/// Settings that no other case shares.
+struct Settings(MemorySettings);
+
+#[async_trait]
+impl SettingsFixture for Settings {
+    async fn open(&self) -> Arc<dyn SettingsStore> {
+        Arc::new(self.0.open_again())
+    }
+}
+
+fn boxed(store: Arc<dyn SettingsStore>) -> Arc<dyn SettingsStore> {
+    Arc::new(Box::new(store) as Box<dyn SettingsStore>)
+}
+
+mod settings {
+    use kaireon_core::memory::MemorySettings;
+
+    kaireon_testkit::settings_suite!(super::Settings(MemorySettings::new()));
+}
+
+mod settings_through_arc_and_box {
+    use kaireon_core::memory::MemorySettings;
+
+    kaireon_testkit::settings_suite!(super::Wrapped(
+        super::Settings(MemorySettings::new()),
+        super::boxed
+    ));
 }

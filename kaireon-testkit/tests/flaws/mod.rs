@@ -1,11 +1,11 @@
-//! Each broken publisher, cache, limiter and breaker fails the cases named after its rule, and no unrelated ones.
+//! Each broken publisher, cache, limiter, breaker and settings store fails the cases named after its rule, and no unrelated ones.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::time::Duration;
 
 use kaireon_testkit::suite::{self, Case};
-use kaireon_testkit::{breaker, cache, limiter, publisher};
+use kaireon_testkit::{breaker, cache, limiter, publisher, settings};
 
 /// A case that waits for what never comes has failed long before.
 const LIMIT: Duration = Duration::from_secs(15);
@@ -96,4 +96,9 @@ bites!(
     every_broken_breaker_fails_the_cases_of_its_rule_and_passes_the_others,
     breaker,
     |flaw| Box::new(breaker::broken::Fixture::new(flaw))
+);
+bites!(
+    every_broken_settings_store_fails_the_cases_of_its_rule_and_passes_the_others,
+    settings,
+    |flaw| Box::new(settings::broken::Fixture::new(flaw))
 );
