@@ -33,6 +33,8 @@
 //!   same key gives the exact answer.
 //! - **Blocking work** runs on the runtime's blocking pool and on one thread of the store's own.
 //!
+//! [`FileSettings`] keeps the settings of a tenant switch, in a directory of its own, for one process.
+//!
 //! How it is laid out on disk: `docs/decisions/0003-embedded-store-layout.md`.
 
 mod client;
@@ -50,11 +52,13 @@ mod outbox;
 mod place;
 mod read;
 mod seen;
+mod settings;
 mod shared;
 mod store;
 mod writer;
 
 pub use config::EmbeddedConfig;
+pub use settings::FileSettings;
 pub use store::{EmbeddedStore, Recovery};
 
 /// The backend's name, as its configuration value.

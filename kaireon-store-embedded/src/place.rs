@@ -44,13 +44,7 @@ impl Place {
     /// its format is unknown, it cannot be written.
     pub(crate) fn take(dir: &Path) -> Result<(Self, Found)> {
         make(dir)?;
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(dir.join("LOCK"))
-            .map_err(|error| cannot(dir, "cannot be written to", error))?;
-        hold(dir, &lock)?;
+        let lock = lock(dir)?;
         let place = Self {
             dir: dir.to_owned(),
             _lock: lock,
@@ -146,7 +140,8 @@ impl Place {
     }
 }
 
-fn make(dir: &Path) -> Result<()> {
+/// Makes a directory if it is not there.
+pub(crate) fn make(dir: &Path) -> Result<()> {
     match fs::create_dir(dir) {
         Ok(()) => {
             let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -163,6 +158,18 @@ fn make(dir: &Path) -> Result<()> {
         }
         Err(error) => Err(cannot(dir, "cannot be made", error)),
     }
+}
+
+/// Takes a directory's lock, which is let go of when the file is closed.
+pub(crate) fn lock(dir: &Path) -> Result<File> {
+    let lock = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(dir.join("LOCK"))
+        .map_err(|error| cannot(dir, "cannot be written to", error))?;
+    hold(dir, &lock)?;
+    Ok(lock)
 }
 
 fn hold(dir: &Path, lock: &File) -> Result<()> {

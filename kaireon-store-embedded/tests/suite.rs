@@ -12,6 +12,8 @@ mod disk;
 mod durability;
 #[path = "suite/fixture.rs"]
 mod fixture;
+#[path = "suite/settings.rs"]
+mod settings;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -12,10 +12,10 @@ use serde_json::json;
 use crate::fixture::{event, recorded};
 
 /// A small file system in memory, unmounted when it is dropped.
-struct Mount(tempfile::TempDir);
+pub(crate) struct Mount(tempfile::TempDir);
 
 impl Mount {
-    fn of(mebibytes: u32) -> Self {
+    pub(crate) fn of(mebibytes: u32) -> Self {
         let mount = Self(tempfile::tempdir().unwrap());
         run(
             "mount",
@@ -35,11 +35,11 @@ impl Mount {
         self.0.path().to_str().unwrap()
     }
 
-    fn dir(&self) -> PathBuf {
+    pub(crate) fn dir(&self) -> PathBuf {
         self.0.path().join("data")
     }
 
-    fn remount(&self, mode: &str) {
+    pub(crate) fn remount(&self, mode: &str) {
         run("mount", &["-o", &format!("remount,{mode}"), self.path()]);
     }
 }
