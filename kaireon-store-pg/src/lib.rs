@@ -38,6 +38,8 @@
 //! - **Dropped futures**: a write that is still queued is withdrawn, one in a commit is committed.
 //! - **Hosts** may record in transactions of their own: [`PgStore::record_in`].
 //!
+//! [`PgSettings`] keeps the settings of a tenant switch, in a schema of its own, for any number of processes.
+//!
 //! Readable rows for people who use SQL are in `history_…` (a partition per month), `customers` and `decisions`;
 //! `history.customer` is `customers.id`. How it is laid out, and what was measured:
 //! `docs/decisions/0005-postgresql-store.md`.
@@ -56,6 +58,7 @@ mod partitions;
 mod payload;
 mod purge;
 mod read;
+mod settings;
 mod shared;
 mod sql;
 mod store;
@@ -63,6 +66,7 @@ mod write;
 
 pub use config::PgStoreConfig;
 pub use options::PgStoreOptions;
+pub use settings::{PgSettings, PgSettingsConfig};
 pub use store::PgStore;
 
 /// The backend's name, as its configuration value.

@@ -12,6 +12,8 @@ mod numbers;
 mod server;
 #[path = "suite/servers.rs"]
 mod servers;
+#[path = "suite/settings.rs"]
+mod settings;
 
 use std::sync::Arc;
 use std::time::Duration;
