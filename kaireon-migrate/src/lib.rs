@@ -2,7 +2,7 @@
 //!
 //! Which store is a tenant's authority, which lanes are in force and how far a move has come is one [`TenantSetting`],
 //! common to all instances of a service. It changes by [`transition`] alone: a pure function that names everything that
-//! a step lacks.
+//! a step lacks. [`Settings`] keeps it in a [`SettingsStore`](kaireon_core::SettingsStore), by compare-and-set.
 //!
 //! ```
 //! use kaireon_core::outbox::LaneSet;
@@ -53,6 +53,7 @@ mod millis;
 mod policy;
 mod refused;
 mod setting;
+mod settings;
 mod step;
 mod transition;
 
@@ -62,5 +63,6 @@ pub use gate::gate;
 pub use policy::{DualWrite, GateBounds, Policy};
 pub use refused::{Measure, Missing, Refused};
 pub use setting::{Completeness, Draining, Migration, Passed, Phase, Purpose, Side, TenantSetting};
+pub use settings::{Known, Settings};
 pub use step::{Audit, Change, Drained, Force, OldRows, Step};
 pub use transition::transition;

@@ -1,15 +1,13 @@
 //! What can be asked of a setting, by whom and why.
 
+use kaireon_core::settings::MAX_TEXT_BYTES;
 use kaireon_core::time::Timestamp;
-use kaireon_core::{Error, Result};
+use kaireon_core::{ChangeId, Error, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Backend, DualWrite, Missing, Policy, ReadComparison, Replication, Side, StoreMark, Verification,
 };
-
-/// The longest author or reason, in bytes.
-const MAX_TEXT_BYTES: usize = 1_024;
 
 /// What is left of the lanes of the authority that is to be closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -179,6 +177,8 @@ pub enum Force {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Change {
+    /// What makes it recognisable when it is asked for again.
+    pub id: ChangeId,
     /// The step.
     pub step: Step,
     /// Who asks: an operator, or the part of the library that measured something.
@@ -192,7 +192,7 @@ pub struct Change {
 }
 
 impl Change {
-    /// A change that is not forced.
+    /// A change under a fresh id that is not forced.
     ///
     /// # Errors
     /// `InvalidInput` naming `author` or `reason` where it is empty, longer than 1,024 bytes, or holds a control
@@ -213,6 +213,7 @@ impl Change {
             }
         }
         Ok(Self {
+            id: ChangeId::fresh(),
             step,
             author,
             reason,
