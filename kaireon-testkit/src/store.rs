@@ -182,6 +182,8 @@ macro_rules! __store_cases {
                 every_interaction_type_comes_back
                 attributes_of_every_kind_and_size_come_back
                 every_field_of_a_decision_comes_back
+                the_longest_ids_and_texts_of_every_kind_come_back
+                the_longest_ids_and_texts_of_every_kind_are_told
             }
             store::handles {
                 ping_agrees_with_the_capabilities

@@ -67,7 +67,8 @@ expected! {
              record_event_with_reused_key_and_other_type_conflicts
              record_event_with_reused_key_and_other_value_conflicts
              record_events_settles_equal_keys_in_arrival_order
-             settings_and_decisions_are_there_after_a_restart];
+             settings_and_decisions_are_there_after_a_restart
+             the_longest_ids_and_texts_of_every_kind_come_back];
     DuplicateReturnsTheRetrysId:
         [record_event_with_reused_key_and_other_id_returns_the_first_id]
         may [a_late_event_is_known_for_the_horizon_after_its_arrival
@@ -188,7 +189,8 @@ expected! {
     CountsCustomTypesAsImpressions:
         [custom_types_count_by_their_classification_alone]
         may [every_field_of_an_interaction_comes_back
-             every_interaction_type_comes_back];
+             every_interaction_type_comes_back
+             the_longest_ids_and_texts_of_every_kind_come_back];
     CursorSkipsEqualTimestamps:
         [history_of_equal_timestamps_is_paged_exactly_once_at_every_size]
         may [history_cursors_are_stable_under_concurrent_writes
@@ -203,7 +205,8 @@ expected! {
              attributes_of_every_kind_and_size_come_back
              purged_rows_are_invisible_at_once
              scan_is_complete_while_others_write
-             tenants_with_awkward_names_have_data_of_their_own];
+             tenants_with_awkward_names_have_data_of_their_own
+             the_longest_ids_and_texts_of_every_kind_come_back];
     ForgetsTheRank:
         [every_field_of_an_interaction_comes_back
          every_edge_of_every_scalar_comes_back]
@@ -357,7 +360,8 @@ expected! {
              replayed_dead_letters_come_behind_all_others
              several_relays_deliver_each_entry_once_and_in_order
              the_outbox_is_there_after_a_restart
-             whoever_waits_misses_no_entry];
+             whoever_waits_misses_no_entry
+             the_longest_ids_and_texts_of_every_kind_are_told];
     OutboxIgnoresLanes:
         [records_are_written_into_exactly_the_lanes_in_force]
         may [a_fence_sets_the_lanes_of_its_tenant

@@ -1,14 +1,17 @@
 //! Everything that was given comes back as it was given.
 
+use kaireon_core::outbox::{Lane, LaneSet, OutboxPayload};
 use kaireon_core::time::EARLIEST_MS;
 use kaireon_core::{
-    Attributes, Classification, Decision, Direction, InteractionType, MAX_ATTRIBUTES_BYTES,
-    MAX_ATTRIBUTES_DEPTH, Propensity, RankedOffer, Value,
+    Attributes, ChannelId, Classification, CreativeId, CustomerId, Decision, DecisionFlowKey, Direction,
+    Interaction, InteractionType, MAX_ATTRIBUTES_BYTES, MAX_ATTRIBUTES_DEPTH, MAX_ID_BYTES, OfferId,
+    Propensity, RankedOffer, RecommendationId, TenantId, Value,
 };
 use serde_json::{Value as Json, json};
 
 use crate::StoreFixture;
-use crate::world::{Built, Need, World, at, noon};
+use crate::outbox::drain;
+use crate::world::{Built, Need, World, at, noon, same};
 
 /// Every field of an interaction, and the absence of every optional one.
 pub async fn every_field_of_an_interaction_comes_back(fixture: &dyn StoreFixture) {
@@ -202,5 +205,140 @@ pub async fn every_field_of_a_decision_comes_back(fixture: &dyn StoreFixture) {
     for decision in decisions {
         let found = world.store.decision(&world.tenant, &decision.id).await.unwrap();
         assert_eq!(found, Some(decision));
+    }
+}
+
+/// Letters of each width, and what is an escape or a delimiter to somebody on the way.
+const HOSTILE: &[&str] = &["ü", "☃\u{10ffff}", "😀", "\\u0000\\ud800", "'\"\\%_$1;--"];
+
+/// An id of the greatest length that begins so and goes on with this.
+fn longest(begin: &str, unit: &str) -> String {
+    let mut id = begin.to_owned();
+    while id.len() + unit.len() <= MAX_ID_BYTES {
+        id.push_str(unit);
+    }
+    while id.len() < MAX_ID_BYTES {
+        id.push('x');
+    }
+    id
+}
+
+/// Attributes of nearly the greatest size, of this and of what no text of a database may hold.
+fn heaviest(mark: &str, unit: &str) -> Json {
+    let of = |times: usize| json!({ "nul": "\u{0}", "k\u{0}": mark, "lone": "\\ud800", "text": unit.repeat(times) });
+    let bytes = |json: &Json| json.to_string().len();
+    let each = bytes(&of(1)) - bytes(&of(0));
+    let heaviest = of((MAX_ATTRIBUTES_BYTES - bytes(&of(0))) / each);
+    assert!(bytes(&heaviest) > MAX_ATTRIBUTES_BYTES - 64);
+    heaviest
+}
+
+fn hostile_event(world: &World<'_>, n: i64, unit: &str) -> Interaction {
+    let id = |begin: &str| longest(begin, unit);
+    let event = Interaction::builder(&world.tenant, longest(&world.mark(""), unit))
+        .id(id("i"))
+        .idempotency_key(longest(&world.mark("key"), unit))
+        .offer(id("o"))
+        .creative(id("c"))
+        .channel(id("w"))
+        .placement(id("p"))
+        .category(id("k"))
+        .campaign(id("g"))
+        .recommendation(id("r"))
+        .interaction_type(InteractionType::parse(&id("t")).unwrap())
+        .outcome(id("u"))
+        .timestamp(noon(n))
+        .attributes(heaviest(&world.mark(""), unit));
+    event.built()
+}
+
+fn hostile_decision(world: &World<'_>, unit: &str) -> Decision {
+    let id = |begin: &str| longest(begin, unit);
+    let edit = |fields: &mut kaireon_core::DecisionFields| {
+        fields.id = RecommendationId::new(id("r")).unwrap();
+        fields.customer = CustomerId::new(longest(&world.mark(""), unit)).unwrap();
+        fields.flow = DecisionFlowKey::new(id("f")).unwrap();
+        let offer = OfferId::new(id("o")).unwrap();
+        let (creative, channel) = (
+            CreativeId::new(id("c")).unwrap(),
+            ChannelId::new(id("w")).unwrap(),
+        );
+        fields.offers = vec![RankedOffer::new(1, offer, creative, channel)];
+        fields.attributes = Attributes::from_value(heaviest(&world.mark(""), unit)).unwrap();
+    };
+    world.decision("r", "anna", 1).edited(edit).unwrap()
+}
+
+/// A world whose tenant's name is as long as any, too.
+async fn hostile_world<'f>(fixture: &'f dyn StoreFixture, unit: &str) -> World<'f> {
+    let mut world = World::open(fixture).await;
+    world.tenant = TenantId::new(longest(world.tenant.as_str(), unit)).unwrap();
+    world
+}
+
+/// Ids of 256 bytes in letters of one to four, attributes of 64 KiB with a NUL and what looks like half a surrogate:
+/// recorded, recognised, and read as they were given.
+pub async fn the_longest_ids_and_texts_of_every_kind_come_back(fixture: &dyn StoreFixture) {
+    for unit in HOSTILE {
+        let world = hostile_world(fixture, unit).await;
+        let event = hostile_event(&world, 0, unit);
+        world.record(&event).await;
+        let again = world.store.record_event(event.clone()).await.unwrap();
+        assert_eq!((again.is_new(), again.id()), (false, &event.id), "{unit}");
+        let batch = [hostile_event(&world, 1, unit)
+            .edited(|fields| {
+                fields.id = kaireon_core::InteractionId::fresh();
+                fields.idempotency_key = world.key("other");
+            })
+            .unwrap()];
+        world.record_all(&batch).await;
+        let customer = &longest(&world.mark(""), unit)[world.mark("").len()..];
+        let events = [event, batch[0].clone()];
+        world.holds(customer, &events).await;
+        if world.can.scan {
+            let found = world.scan(&world.tenant, 1).await;
+            let mut found: Vec<_> = found.into_iter().map(|found| found.value).collect();
+            found.sort_by_key(|event| event.timestamp);
+            same(&found, &events, "a scan returns what was accepted");
+        }
+        if world.can.decisions {
+            let decision = hostile_decision(&world, unit);
+            let recorded = world.store.record_decision(decision.clone()).await.unwrap();
+            assert!(recorded.is_new(), "{unit}");
+            let again = world.store.record_decision(decision.clone()).await.unwrap();
+            assert!(!again.is_new(), "{unit}");
+            let found = world.store.decision(&world.tenant, &decision.id).await.unwrap();
+            assert_eq!(found.as_ref(), Some(&decision), "{unit}");
+            if world.can.scan {
+                let found = world.scan_decisions(&world.tenant, 1).await;
+                let found: Vec<_> = found.into_iter().map(|found| found.value).collect();
+                same(&found, &[decision], "a scan returns what was accepted");
+            }
+        }
+    }
+}
+
+/// The same through the outbox: an entry is what was accepted.
+pub async fn the_longest_ids_and_texts_of_every_kind_are_told(fixture: &dyn StoreFixture) {
+    for unit in HOSTILE {
+        let world = hostile_world(fixture, unit).await;
+        if !world.can(&[Need::Outbox]).await {
+            return;
+        }
+        let outbox = world.outbox();
+        outbox.set_lanes(LaneSet::of(&Lane::ALL)).await.unwrap();
+        let event = hostile_event(&world, 0, unit);
+        world.record(&event).await;
+        let mut expected = vec![OutboxPayload::Interaction(event)];
+        if world.can.decisions {
+            let decision = hostile_decision(&world, unit);
+            world.store.record_decision(decision.clone()).await.unwrap();
+            expected.push(OutboxPayload::Decision(decision));
+        }
+        for lane in Lane::ALL {
+            let found = drain(&outbox, lane, "relay").await;
+            let found: Vec<_> = found.into_iter().map(|entry| entry.payload).collect();
+            same(&found, &expected, "an entry is what was accepted");
+        }
     }
 }
