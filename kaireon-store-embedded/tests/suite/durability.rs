@@ -36,10 +36,11 @@ fn a_hundred_kills_lose_and_double_nothing() {
     let test = "durability::a_hundred_kills_lose_and_double_nothing";
     let parent = tempfile::tempdir().unwrap();
     let driver = kaireon_testkit::crash::Driver::from_env(test, 120);
+    let seed = driver.seed;
     let report = driver.run(&parent.path().join("data"), open);
     // A run that loses or doubles anything has panicked.
     println!(
-        "kaireon-soak {{\"kills\": {}, \"acknowledged\": {}, \"found\": {}, \"repeated\": {}, \"lost\": 0, \"doubled\": 0}}",
+        "kaireon-soak {{\"seed\": {seed}, \"kills\": {}, \"acknowledged\": {}, \"found\": {}, \"repeated\": {}, \"lost\": 0, \"doubled\": 0}}",
         report.kills, report.acknowledged, report.found, report.repeated
     );
 }
