@@ -5,6 +5,10 @@
 //! its leases expire, and one that was stopped and comes back is refused by the fencing numbers of the ranges it
 //! has lost. Nothing is published inside a transaction.
 //!
+//! A batch is delivered while the one before it is settled and the one behind it is read. So a relay that dies has
+//! up to two batches delivered that come again, and what it had read already is delivered though its customer be
+//! erased in between.
+//!
 //! An entry that its sink calls poisonous ([`Delivered::Poisoned`]) is moved to the dead letters and leaves the
 //! order. One that fails for a passing reason keeps its range waiting, with a growing pause, while the other
 //! ranges go on.
@@ -35,6 +39,7 @@
 //! # Ok(()) }
 //! ```
 
+mod hand;
 mod run;
 mod sink;
 

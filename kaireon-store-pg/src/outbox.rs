@@ -11,6 +11,7 @@ mod fetch;
 mod lanes;
 mod lease;
 mod letters;
+mod pace;
 mod settle;
 mod status;
 mod wake;

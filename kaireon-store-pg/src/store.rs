@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use kaireon_connect::postgres::{MigrationReport, PgClient, PgConnectConfig, PlannedMigration};
+use kaireon_core::outbox::{Lane, LaneSet};
 use kaireon_core::store::{
     Accepted, BatchOutcome, Epoch, Erasure, ErasureReceipt, FenceRequest, FenceState, HistoryCursor,
     HistoryQuery, Origin, Page, Purge, PurgeReceipt, Record, RecordBatch, Recorded, ScanCursor, ScanQuery,
@@ -120,7 +121,8 @@ impl PgStore {
     ///   transient; the host then rolls back and runs its whole transaction again. One call locks in an order that
     ///   is the same for all.
     /// - **Delivery.** `NOTIFY` is never issued here, because it takes a lock of the whole database at the host's
-    ///   commit; relays find the entries when they poll.
+    ///   commit. Call [`wake`](Self::wake) after the commit, and relays begin at once; without it, those of this handle
+    ///   look often for a second and then at their usual pace, and those of other processes at that pace.
     ///
     /// # Errors
     /// `Unsupported` where the transaction's isolation is another, and where the batch is under epoch zero and the
@@ -148,9 +150,32 @@ impl PgStore {
             let tenant = tenant.map_err(named("record_in"))?;
             ops.push(Arc::new(Op::interaction(&tenant, record, terms)));
         }
-        record_in(&handle.shared, connection, ops)
+        let recorded = record_in(&handle.shared, connection, ops)
             .await
-            .map_err(named("record_in"))
+            .map_err(named("record_in"))?;
+        handle.lanes.expect_host();
+        Ok(recorded)
+    }
+
+    /// Tells the relays that a host's transaction with [records](Self::record_in) was committed: those of this process
+    /// at once, those of others by a notification that a connection of the store's sends, outside of any transaction.
+    /// Several calls share one. To call it in vain, or not at all, does no harm: it only saves the wait for the next
+    /// look.
+    ///
+    /// ```no_run
+    /// # use kaireon_core::store::RecordBatch;
+    /// # async fn example(
+    /// #     pool: sqlx::PgPool, store: kaireon_store_pg::PgStore, shown: kaireon_core::Interaction,
+    /// # ) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut transaction = pool.begin().await?;
+    /// // … the host's own statements …
+    /// store.record_in(&mut transaction, RecordBatch::live([shown])).await?;
+    /// transaction.commit().await?;
+    /// store.wake();
+    /// # Ok(()) }
+    /// ```
+    pub fn wake(&self) {
+        self.0.shared.tell(LaneSet::of(&Lane::ALL));
     }
 }
 

@@ -65,7 +65,7 @@ pub(crate) async fn fetch(
         .iter()
         .map(|lease| FetchFrom {
             lease: lease.clone(),
-            after: None,
+            in_flight: Vec::new(),
         })
         .collect();
     outbox.fetch(from, limit).await

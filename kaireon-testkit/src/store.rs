@@ -226,7 +226,7 @@ macro_rules! __store_cases {
                 settled_entries_are_gone_and_settling_again_does_nothing
                 what_no_lease_covers_is_not_settled
                 a_relay_that_lost_a_range_settles_nothing
-                fetch_returns_the_oldest_in_order_and_goes_on_behind_a_position
+                fetch_returns_the_oldest_in_order_but_what_is_in_flight
             }
             outbox::dead_letters {
                 a_poisoned_entry_is_moved_aside_and_blocks_nobody

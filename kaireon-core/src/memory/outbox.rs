@@ -1,6 +1,6 @@
 //! The outbox of an in-memory store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,14 +79,13 @@ impl Outbox for MemoryOutbox {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         // Positions are drawn from one counter, so the oldest of several ranges are the lowest.
         let mut oldest: BTreeMap<Position, OutboxEntry> = BTreeMap::new();
-        for FetchFrom { lease, after } in from {
-            let after = after.map_or(Bound::Included((lease.range, Position(0))), |after| {
-                Bound::Excluded((lease.range, after))
-            });
-            let until = Bound::Included((lease.range, Position(u64::MAX)));
+        for FetchFrom { lease, in_flight } in from {
+            let in_flight: HashSet<Position> = in_flight.into_iter().collect();
+            let of_range = (lease.range, Position(0))..=(lease.range, Position(u64::MAX));
             let waiting = &state.outbox.lane(lease.lane).waiting;
-            let entries = waiting.range((after, until)).take(limit);
-            oldest.extend(entries.map(|(_, entry)| (entry.position, entry.clone())));
+            let entries = waiting.range(of_range).map(|(_, entry)| entry);
+            let entries = entries.filter(|entry| !in_flight.contains(&entry.position));
+            oldest.extend(entries.take(limit).map(|entry| (entry.position, entry.clone())));
         }
         Ok(oldest.into_values().take(limit).collect())
     }

@@ -51,14 +51,26 @@ impl Leased {
     }
 }
 
-/// A range to fetch from, and where to begin.
+/// A range to fetch from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FetchFrom {
     /// The lease on the range.
     pub lease: Lease,
-    /// Only entries behind this position, so that what is in flight is not fetched twice. Begin again at `None`
-    /// whenever nothing is in flight: an entry may commit late under an older position.
-    pub after: Option<Position>,
+    /// Entries that the caller has in hand: fetched before and not settled yet. They are not returned; whatever else
+    /// waits is, wherever it lies. A single position to read on from would pass over an entry that commits late under
+    /// an older one, and hand out what its customer recorded after it.
+    pub in_flight: Vec<Position>,
+}
+
+impl FetchFrom {
+    /// All that waits in a range.
+    #[must_use]
+    pub const fn all(lease: Lease) -> Self {
+        Self {
+            lease,
+            in_flight: Vec::new(),
+        }
+    }
 }
 
 /// What became of an entry.

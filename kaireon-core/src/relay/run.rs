@@ -1,15 +1,16 @@
 //! The relay's loop.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::hand::{Unsettled, deliver, fetch, settle};
 use super::{Counters, Delivered, LaneSink, Order, RelayConfig};
-use crate::outbox::{FetchFrom, Lease, LeaseRequest, Outbox, OutboxEntry, RANGES, Settlement, Verdict};
+use crate::outbox::{FetchFrom, Lane, Lease, LeaseRequest, Outbox, OutboxEntry, Position, RANGES, Verdict};
 use crate::time::{Clock, SystemClock};
 use crate::{ErrorKind, Result};
 
@@ -29,6 +30,12 @@ pub(super) struct Worker {
     status_at: Instant,
     /// The pause after the outbox itself failed.
     trouble: Duration,
+    /// Read, and next to be delivered.
+    ahead: Vec<OutboxEntry>,
+    /// Delivered, and next to be settled.
+    unsettled: Unsettled,
+    /// Whether settling has failed.
+    settles_first: bool,
 }
 
 struct Pause {
@@ -74,6 +81,9 @@ impl Worker {
             seen: 0,
             status_at: now,
             trouble,
+            ahead: Vec::new(),
+            unsettled: Unsettled::default(),
+            settles_first: false,
         }
     }
 
@@ -103,62 +113,114 @@ impl Worker {
                 }
             }
         }
+        // What was read ahead and not delivered is the next relay's.
+        if let Err(error) = self.settle_alone().await {
+            tracing::debug!(lane = %self.config.lane, %error, "what was delivered last is delivered again");
+        }
         if let Err(error) = self.outbox.release(std::mem::take(&mut self.leases)).await {
             tracing::debug!(lane = %self.config.lane, %error, "leases were not released and will expire");
         }
     }
 
+    /// One turn: a batch is delivered while the one before it is settled and the one behind it is read. Nothing of the
+    /// three waits for another, and the order stays: what is behind an entry that fails is put back before its turn.
     async fn turn(&mut self) -> Result<Turn> {
         if Instant::now() >= self.renew_at {
+            // Before ranges are given back: another would deliver again what is not settled.
+            self.settles_first |= self.settle_alone().await.is_err();
             self.renew().await?;
         }
         if Instant::now() >= self.status_at {
             self.report().await?;
         }
+        if self.settles_first {
+            // It failed once: nothing more is delivered before it is known to be possible.
+            self.settle_alone().await?;
+        }
+        let limit = self.config.max_entries.max(1);
+        let batch = std::mem::take(&mut self.ahead);
+        let unsettled = std::mem::take(&mut self.unsettled);
+        // A short batch was all there was: what has come since is found when it is delivered.
+        let reads_on = batch.is_empty() || u32::try_from(batch.len()).is_ok_and(|read| read >= limit);
+        let from = match reads_on {
+            true => self.to_fetch(&batch, &unsettled),
+            false => Vec::new(),
+        };
+        let asked: Vec<u16> = from.iter().map(|from| from.lease.range).collect();
+        let (outcomes, settled, fetched) = tokio::join!(
+            deliver(&*self.sink, &batch),
+            settle(&*self.outbox, &self.leases, &unsettled),
+            fetch(&*self.outbox, from, limit),
+        );
+        if settled.is_ok() {
+            self.count_settled(&unsettled);
+        } else {
+            // In hand still: it is settled later, and not delivered again meanwhile.
+            self.unsettled = unsettled;
+            self.settles_first = true;
+        }
+        let found_nothing = batch.is_empty() && fetched.as_ref().is_ok_and(Vec::is_empty);
+        self.judge(&batch, outcomes);
+        if let Ok(fetched) = &fetched
+            && fetched.is_empty()
+        {
+            let now = Instant::now();
+            self.pauses
+                .retain(|range, pause| pause.until > now || !asked.contains(range));
+        }
+        let read = fetched.map(|read| {
+            // What lies behind a failed entry of its range waits with it.
+            let ready = read.into_iter().filter(|entry| !self.is_paused(entry.range));
+            self.ahead = ready.collect();
+        });
+        settled?;
+        read?;
+        Ok(if found_nothing { Turn::Idle } else { Turn::Worked })
+    }
+
+    /// The ranges that may be asked, and what of them is in hand.
+    fn to_fetch(&mut self, batch: &[OutboxEntry], unsettled: &Unsettled) -> Vec<FetchFrom> {
         let now = Instant::now();
         self.pauses.retain(|range, pause| {
             // A range that may be asked again keeps its length until it succeeds.
             pause.until > now || self.leases.iter().any(|lease| lease.range == *range)
         });
-        let paused = |range: u16| self.pauses.get(&range).is_some_and(|pause| pause.until > now);
-        let from: Vec<_> = (self.leases.iter())
-            .filter(|lease| !paused(lease.range))
+        let mut in_flight: HashMap<u16, Vec<Position>> = HashMap::new();
+        let settling = unsettled.settlements.iter();
+        let settling = settling.map(|settlement| (settlement.range, settlement.position));
+        let delivering = batch.iter().map(|entry| (entry.range, entry.position));
+        for (range, position) in settling.chain(delivering) {
+            in_flight.entry(range).or_default().push(position);
+        }
+        (self.leases.iter())
+            .filter(|lease| !self.is_paused(lease.range))
             .map(|lease| FetchFrom {
                 lease: lease.clone(),
-                after: None,
+                in_flight: in_flight.remove(&lease.range).unwrap_or_default(),
             })
-            .collect();
-        if from.is_empty() {
-            return Ok(Turn::Idle);
-        }
-        let asked: Vec<u16> = from.iter().map(|from| from.lease.range).collect();
-        let entries = self.outbox.fetch(from, self.config.max_entries.max(1)).await?;
-        if entries.is_empty() {
-            self.pauses.retain(|range, _| !asked.contains(range));
-            return Ok(Turn::Idle);
-        }
-        self.deliver(entries).await?;
-        Ok(Turn::Worked)
+            .collect()
     }
 
-    async fn deliver(&mut self, entries: Vec<OutboxEntry>) -> Result<()> {
-        let outcomes = self.sink.deliver(&entries).await;
-        let mut settlements = Vec::with_capacity(entries.len());
-        let (mut delivered, mut poisoned, mut failed) = (0, 0, 0);
+    fn is_paused(&self, range: u16) -> bool {
+        let now = Instant::now();
+        self.pauses.get(&range).is_some_and(|pause| pause.until > now)
+    }
+
+    /// Notes what became of a batch: what is to be settled, and which ranges pause.
+    fn judge(&mut self, batch: &[OutboxEntry], outcomes: Vec<Delivered>) {
+        let lane = self.config.lane;
+        let mut failed = 0;
         let mut failing = HashMap::new();
+        let mut worked = HashSet::new();
         // What the sink says nothing of was not tried: its range pauses, or it would be handed out again at once.
         let outcomes = outcomes
             .into_iter()
             .chain(std::iter::repeat(Delivered::NotAttempted));
-        for (entry, outcome) in entries.iter().zip(outcomes) {
+        for (entry, outcome) in batch.iter().zip(outcomes) {
             let verdict = match outcome {
-                Delivered::Done => {
-                    delivered += 1;
-                    Verdict::Delivered
-                }
+                Delivered::Done => Verdict::Delivered,
                 Delivered::Poisoned(error) => {
-                    poisoned += 1;
-                    tracing::warn!(lane = %self.config.lane, %error, "outbox entry cannot be delivered, moved to the dead letters");
+                    tracing::warn!(%lane, %error, "outbox entry cannot be delivered, moved to the dead letters");
                     Verdict::Poisoned(error.to_string())
                 }
                 Delivered::Failed(error) => {
@@ -171,33 +233,45 @@ impl Worker {
                     continue;
                 }
             };
-            settlements.push(Settlement {
-                range: entry.range,
-                position: entry.position,
-                verdict,
-            });
+            worked.insert(entry.range);
+            self.unsettled.push(entry, verdict);
         }
-        let worked: Vec<u16> = settlements.iter().map(|settlement| settlement.range).collect();
-        if !settlements.is_empty() {
-            self.outbox.settle(&self.leases, settlements).await?;
-        }
-        let now = Instant::now();
         self.pauses
             .retain(|range, _| failing.contains_key(range) || !worked.contains(range));
+        let now = Instant::now();
         for (range, wanted) in failing {
             self.pause(range, wanted, now);
         }
-        let lane = self.config.lane.as_str();
-        for (counter, name, count) in [
-            (&self.counters.delivered, "kaireon.outbox.delivered", delivered),
-            (&self.counters.poisoned, "kaireon.outbox.poisoned", poisoned),
-            (&self.counters.failed, "kaireon.outbox.failed", failed),
-        ] {
-            if count > 0 {
-                counter.fetch_add(count, Ordering::Relaxed);
-                metrics::counter!(name, "lane" => lane).increment(count);
-            }
-        }
+        add(&self.counters.failed, "kaireon.outbox.failed", lane, failed);
+    }
+
+    fn count_settled(&self, settled: &Unsettled) {
+        let lane = self.config.lane;
+        let Unsettled {
+            settlements: _,
+            delivered,
+            poisoned,
+        } = settled;
+        add(
+            &self.counters.delivered,
+            "kaireon.outbox.delivered",
+            lane,
+            *delivered,
+        );
+        add(
+            &self.counters.poisoned,
+            "kaireon.outbox.poisoned",
+            lane,
+            *poisoned,
+        );
+    }
+
+    /// Settles what was delivered while nothing else is under way.
+    async fn settle_alone(&mut self) -> Result<()> {
+        settle(&*self.outbox, &self.leases, &self.unsettled).await?;
+        let settled = std::mem::take(&mut self.unsettled);
+        self.count_settled(&settled);
+        self.settles_first = false;
         Ok(())
     }
 
@@ -223,7 +297,17 @@ impl Worker {
         let held = u16::try_from(self.leases.len()).unwrap_or(RANGES);
         let asked = self.outbox.lease(request(held)).await?;
         let share = RANGES.div_ceil(asked.owners.max(1));
-        self.leases = self.outbox.lease(request(share)).await?.leases;
+        let leases = self.outbox.lease(request(share)).await?.leases;
+        let before = std::mem::replace(&mut self.leases, leases);
+        // Of a range that was somebody else's in between, what was read ahead may be out of order.
+        let is_kept = |lease: &Lease| {
+            let mut before = before.iter();
+            before.any(|before| (before.range, before.token) == (lease.range, lease.token))
+        };
+        let kept = self.leases.iter().filter(|lease| is_kept(lease));
+        let kept: HashSet<u16> = kept.map(|lease| lease.range).collect();
+        self.ahead.retain(|entry| kept.contains(&entry.range));
+        self.unsettled.keep(|range| kept.contains(&range));
         self.renew_at = after(Instant::now(), self.config.lease_ttl / 3);
         Ok(())
     }
@@ -269,5 +353,12 @@ impl Worker {
             () = tokio::time::sleep(pause) => {}
             _ = self.orders.changed() => {}
         }
+    }
+}
+
+fn add(counter: &AtomicU64, name: &'static str, lane: Lane, count: u64) {
+    if count > 0 {
+        counter.fetch_add(count, Ordering::Relaxed);
+        metrics::counter!(name, "lane" => lane.as_str()).increment(count);
     }
 }

@@ -1,3 +1,5 @@
+mod troubled;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -5,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
+use self::troubled::Troubled;
 use super::*;
 use crate::memory::MemoryStore;
 use crate::outbox::{DeadLetterQuery, LaneSet, OutboxEntry, OutboxPayload};
@@ -314,6 +317,121 @@ async fn a_drain_without_a_deadline_and_a_batch_of_no_entries_deliver_all_the_sa
     let relay = Relay::spawn(outbox, recorder.clone(), config);
     relay.drain(Duration::MAX).await.unwrap();
     assert_eq!(recorder.order_of("a"), ["o1", "o2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_ahead_behind_a_failure_waits_for_it() {
+    const OFFERS: [&str; 6] = ["o1", "o2", "o3", "o4", "o5", "o6"];
+    for max_entries in [1, 2, 3, 5, 24] {
+        let (store, outbox) = store_with_lane().await;
+        for offer in OFFERS {
+            for customer in ["a", "b", "c", "d"] {
+                record(&store, customer, offer).await;
+            }
+        }
+        let recorder = Recorder::new(|interaction, tries| {
+            let fails =
+                matches!(interaction.offer.as_str(), "o2" | "o5") && interaction.customer.as_str() != "d";
+            if fails && tries < 3 {
+                Delivered::from_error(Error::new(ErrorKind::Unavailable, "away"))
+            } else {
+                Delivered::Done
+            }
+        });
+        let config = RelayConfig {
+            max_entries,
+            ..RelayConfig::new(Lane::Publish)
+        };
+        let relay = Relay::spawn(outbox, recorder.clone(), config);
+        relay.drain(LONG).await.unwrap();
+        for customer in ["a", "b", "c", "d"] {
+            assert_eq!(recorder.order_of(customer), OFFERS, "{max_entries} at once");
+        }
+        assert_eq!(recorder.seen().len(), 24, "nothing comes twice");
+    }
+}
+
+/// Takes everything, and returns from its first call when the outbox was read again meanwhile.
+struct Awaiting(Arc<Troubled>);
+
+#[async_trait]
+impl LaneSink for Awaiting {
+    async fn deliver(&self, entries: &[OutboxEntry]) -> Vec<Delivered> {
+        self.0.deliveries.send_modify(|deliveries| *deliveries += 1);
+        let mut fetches = self.0.fetches.subscribe();
+        fetches.wait_for(|fetches| *fetches >= 2).await.unwrap();
+        entries.iter().map(|_| Delivered::Done).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_batch_is_delivered_while_the_next_is_read_and_the_last_is_settled() {
+    let (store, outbox) = store_with_lane().await;
+    for n in 0..20 {
+        record(&store, &format!("c{n}"), "o").await;
+    }
+    let troubled = Arc::new(Troubled::new(Arc::clone(&outbox), 2));
+    let config = RelayConfig {
+        max_entries: 4,
+        ..RelayConfig::new(Lane::Publish)
+    };
+    let relay = Relay::spawn(Arc::clone(&troubled) as _, Awaiting(troubled), config);
+    relay.drain(LONG).await.unwrap();
+    assert_eq!(relay.stats().delivered, 20);
+    assert!(outbox.status(Lane::Publish).await.unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_settled_is_settled_later_and_not_delivered_again() {
+    for kind in [ErrorKind::Unavailable, ErrorKind::Fenced, ErrorKind::Timeout] {
+        let (store, outbox) = store_with_lane().await;
+        for n in 0..20 {
+            record(&store, &format!("c{}", n % 7), &format!("o{n:02}")).await;
+        }
+        let troubled = Troubled::new(Arc::clone(&outbox), 0);
+        troubled
+            .failures
+            .lock()
+            .extend((0..3).map(|_| Error::new(kind, "away")));
+        let recorder = Recorder::new(|_, _| Delivered::Done);
+        let config = RelayConfig {
+            max_entries: 4,
+            ..RelayConfig::new(Lane::Publish)
+        };
+        let relay = Relay::spawn(Arc::new(troubled), recorder.clone(), config);
+        relay.drain(LONG).await.unwrap();
+        assert_eq!(
+            (recorder.seen().len(), relay.stats().delivered),
+            (20, 20),
+            "{kind}"
+        );
+        assert!(outbox.status(Lane::Publish).await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_relay_that_is_stopped_settles_what_it_has_delivered() {
+    let (store, outbox) = store_with_lane().await;
+    for n in 0..200 {
+        record(&store, &format!("c{}", n % 7), &format!("o{n:03}")).await;
+    }
+    let recorder = Recorder::new(|_, _| Delivered::Done);
+    let config = RelayConfig {
+        max_entries: 4,
+        ..RelayConfig::new(Lane::Publish)
+    };
+    let relay = Relay::spawn(Arc::clone(&outbox), recorder.clone(), config.clone());
+    while recorder.seen().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    relay.stop(LONG).await.unwrap();
+    let left = outbox.status(Lane::Publish).await.unwrap().backlog;
+    assert_eq!(recorder.seen().len() as u64 + left, 200);
+    Relay::spawn(outbox, recorder.clone(), config)
+        .drain(LONG)
+        .await
+        .unwrap();
+    assert_eq!(recorder.seen().len(), 200, "nothing comes twice");
 }
 
 /// Says nothing of the entries it is handed.

@@ -1,7 +1,7 @@
 //! What waits in the lanes.
 
 use std::cmp::{Ordering, Reverse};
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::ops::Bound;
 
 use kaireon_core::outbox::{
@@ -29,23 +29,22 @@ pub(crate) fn fetch(shared: &Shared, from: Vec<FetchFrom>, limit: usize) -> Resu
     let mut present = Present::new(shared, &view);
     let mut sources = Vec::with_capacity(from.len());
     let mut oldest = BinaryHeap::with_capacity(from.len());
-    for FetchFrom { lease, after } in from {
+    for FetchFrom { lease, in_flight } in from {
         let lane = lane_index(lease.lane);
-        let floor = shared.floors.lock()[lane][usize::from(lease.range)];
-        let start = after.map_or(floor, |Position(after)| floor.max(after.saturating_add(1)));
+        let start = shared.floors.lock()[lane][usize::from(lease.range)];
         let key = |position| keys::entry(lease.lane, lease.range, Position(position)).to_vec();
         let (start, end) = (Bound::Included(key(start)), Bound::Included(key(u64::MAX)));
         let mut source = Source {
             lane: lease.lane,
             found: Box::new(view.range(Space::Outbox, start, end)),
+            in_flight: in_flight.into_iter().collect(),
             first: None,
         };
         let next = source.next(&mut present)?;
-        if after.is_none() {
-            let mut floors = shared.floors.lock();
-            let floor = &mut floors[lane][usize::from(lease.range)];
-            *floor = (*floor).max(source.first.unwrap_or(next_position));
-        }
+        let mut floors = shared.floors.lock();
+        let floor = &mut floors[lane][usize::from(lease.range)];
+        *floor = (*floor).max(source.first.unwrap_or(next_position));
+        drop(floors);
         if let Some(entry) = next {
             oldest.push(Reverse(Next {
                 entry,
@@ -70,6 +69,8 @@ pub(crate) fn fetch(shared: &Shared, from: Vec<FetchFrom>, limit: usize) -> Resu
 struct Source {
     lane: Lane,
     found: Box<dyn Iterator<Item = Result<Pair>>>,
+    /// What the caller has in hand.
+    in_flight: HashSet<Position>,
     /// The position of the first entry that is there, shown or not.
     first: Option<u64>,
 }
@@ -81,6 +82,9 @@ impl Source {
             let (key, value) = found?;
             let place = keys::read_entry(&key).ok_or_else(|| corrupt("an outbox entry has no place"))?;
             self.first.get_or_insert(place.1.0);
+            if self.in_flight.contains(&place.1) {
+                continue;
+            }
             let entry = codec::entry_of(&value)?.at(self.lane, place);
             if present.shows(&entry)? {
                 return Ok(Some(entry));

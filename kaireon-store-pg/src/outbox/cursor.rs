@@ -6,7 +6,7 @@
 //! with higher positions is found by its number, at the cost of one look-up, and neither it nor the versions that it
 //! keeps from being removed are ever walked over.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use kaireon_core::wire::corrupt;
 use kaireon_core::{Error, Result};
@@ -146,10 +146,6 @@ pub(super) struct Ask {
     /// Entries behind this are read on.
     pub(super) reads_from: i64,
     pub(super) quota: usize,
-    /// Only entries behind this are shown.
-    pub(super) after: i64,
-    /// Whether its cursor moves. It does not where the caller skips what the cursor has not read.
-    pub(super) tracked: bool,
 }
 
 /// A place in a lane, ordered as entries are.
@@ -179,10 +175,11 @@ pub(super) struct Gained<T> {
 /// Moves the cursors by what a round answered, and returns up to `limit` entries of it.
 ///
 /// `again` are the open places that were looked up, up to one more than the limit, which shows that some are left over.
+/// What the caller has `in_flight` was read before and is not returned.
 pub(super) fn advance<T>(
     cursors: &mut HashMap<u16, Cursor>,
-    asks: &[Ask],
-    again: &[Place],
+    (asks, again): (&[Ask], &[Place]),
+    in_flight: &HashSet<Place>,
     answer: Answer<T>,
     limit: usize,
 ) -> Gained<T> {
@@ -209,11 +206,9 @@ pub(super) fn advance<T>(
             cursor.open.remove(&position);
         }
     }
-    let of = |range: u16| asks.iter().find(|ask| ask.range == range);
     let mut found: HashMap<u16, usize> = HashMap::new();
     let mut entries: Vec<(Place, T, bool)> = known
         .into_iter()
-        .filter(|((position, range), _)| of(*range).is_some_and(|ask| *position > ask.after))
         .map(|(place, entry)| (place, entry, false))
         .collect();
     for (place, entry) in read {
@@ -229,9 +224,17 @@ pub(super) fn advance<T>(
         .filter(|ask| cut || found.get(&ask.range).is_some_and(|found| *found >= ask.quota))
         .map(|ask| ask.range)
         .collect();
-    more.extend(entries.iter().skip(limit).map(|((_, range), ..)| *range));
-    entries.truncate(limit);
-    for ask in asks.iter().filter(|ask| ask.tracked) {
+    // Where a cursor was shortened, or is a new one, what is in hand is read again: it takes no room, but is open.
+    let mut room = limit;
+    let end = entries.iter().position(|(place, ..)| {
+        let is_over = room == 0 && !in_flight.contains(place);
+        room -= usize::from(room > 0 && !in_flight.contains(place));
+        is_over
+    });
+    let end = end.unwrap_or(entries.len());
+    more.extend(entries.iter().skip(end).map(|((_, range), ..)| *range));
+    entries.truncate(end);
+    for ask in asks {
         let Some(cursor) = cursors.get_mut(&ask.range) else {
             continue;
         };
@@ -240,10 +243,8 @@ pub(super) fn advance<T>(
         cursor.full = more.contains(&ask.range);
     }
     for ((position, range), _, is_new) in &entries {
-        let tracked = of(*range).is_some_and(|ask| ask.tracked);
         if let Some(cursor) = cursors.get_mut(range)
             && *is_new
-            && tracked
         {
             cursor.open.insert(*position);
             cursor.low = cursor.low.max(*position);
@@ -257,6 +258,7 @@ pub(super) fn advance<T>(
     Gained {
         entries: entries
             .into_iter()
+            .filter(|(place, ..)| !in_flight.contains(place))
             .map(|(place, entry, _)| (place, entry))
             .collect(),
         more: more.into_iter().collect(),

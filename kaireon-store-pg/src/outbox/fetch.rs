@@ -1,6 +1,6 @@
 //! Reading the oldest entries of leased ranges.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use kaireon_core::Result;
 use kaireon_core::outbox::{FetchFrom, Lane, OutboxEntry, Position, lease_lost};
@@ -70,6 +70,7 @@ impl Lanes {
     async fn fetch_lane(&self, lane: Lane, from: &[FetchFrom], limit: usize) -> Result<Vec<OutboxEntry>> {
         // One at a time: two would move the same cursors by two snapshots.
         let mut known = self.state(lane).reading.lock().await;
+        let in_hand = in_hand(from);
         let mut found: BTreeMap<Place, Found> = BTreeMap::new();
         let mut asked: Vec<&FetchFrom> = from.iter().collect();
         for _ in 0..MAX_ROUNDS {
@@ -81,8 +82,8 @@ impl Lanes {
             if wanted == 0 || asked.is_empty() {
                 break;
             }
-            let asks = asks(&known, &asked, &found, wanted)?;
-            let again = again(&known, &asks, &found, wanted);
+            let asks = asks(&known, &asked, wanted);
+            let again = again(&known, &asks, &in_hand, &found, wanted);
             let answer = match self.round(lane, &asks, &again, wanted, &mut known).await? {
                 Round::Read(answer) => answer,
                 Round::OtherServer => {
@@ -92,7 +93,7 @@ impl Lanes {
                     continue;
                 }
             };
-            let gained = advance(&mut known.cursors, &asks, &again, answer, wanted);
+            let gained = advance(&mut known.cursors, (&asks, &again), &in_hand, answer, wanted);
             asked.retain(|from| gained.more.contains(&from.lease.range));
             found.extend(gained.entries);
         }
@@ -158,13 +159,8 @@ impl Lanes {
         limit: usize,
         known: &mut Known,
     ) -> Result<Round> {
-        let tracked = asks.iter().filter(|ask| ask.tracked);
         let cursors = &known.cursors;
-        let unseen = Unseen::of(tracked.filter_map(|ask| cursors.get(&ask.range)));
-        let low = |ask: &Ask| match cursors.get(&ask.range) {
-            Some(cursor) if ask.tracked => cursor.low,
-            _ => -1,
-        };
+        let unseen = Unseen::of(asks.iter().filter_map(|ask| cursors.get(&ask.range)));
         let tokens = asks
             .iter()
             .map(|ask| token_of(ask.token))
@@ -180,7 +176,6 @@ impl Lanes {
             .bind(tokens)
             .bind(asks.iter().map(|ask| ask.reads_from).collect::<Vec<_>>())
             .bind(asks.iter().map(quota).collect::<Vec<_>>())
-            .bind(asks.iter().map(low).collect::<Vec<_>>())
             .bind(unseen.running)
             .bind(unseen.from)
             .bind(unseen.until)
@@ -245,17 +240,22 @@ fn read_round(rows: Vec<PgRow>, asked: usize, known: &mut Known) -> Result<Round
     }))
 }
 
+/// What the caller has in flight.
+fn in_hand(from: &[FetchFrom]) -> HashSet<Place> {
+    let of_range = |from: &FetchFrom| {
+        let range = from.lease.range;
+        // No entry was ever given a position that is out of the server's range.
+        let positions = from
+            .in_flight
+            .iter()
+            .filter_map(|place| i64::try_from(place.0).ok());
+        positions.map(|position| (position, range)).collect::<Vec<_>>()
+    };
+    from.iter().flat_map(of_range).collect()
+}
+
 /// What is asked of each range in the next round.
-fn asks(
-    known: &Known,
-    asked: &[&FetchFrom],
-    found: &BTreeMap<Place, Found>,
-    wanted: usize,
-) -> Result<Vec<Ask>> {
-    let mut last: HashMap<u16, i64> = HashMap::new();
-    for (position, range) in found.keys() {
-        last.insert(*range, *position);
-    }
+fn asks(known: &Known, asked: &[&FetchFrom], wanted: usize) -> Vec<Ask> {
     let full: Vec<bool> = asked
         .iter()
         .map(|from| {
@@ -266,38 +266,35 @@ fn asks(
         })
         .collect();
     let quotas = quotas(&full, wanted);
-    let mut asks = Vec::with_capacity(asked.len());
-    for (FetchFrom { lease, after }, quota) in asked.iter().zip(quotas) {
-        let low = known.cursors.get(&lease.range).map_or(0, |cursor| cursor.low);
-        let after = match after {
-            Some(Position(after)) => i64::try_from(*after).unwrap_or(i64::MAX),
-            None => 0,
-        };
-        let tracked = after <= low;
-        let behind = last.get(&lease.range).copied().unwrap_or(after);
-        asks.push(Ask {
-            range: lease.range,
-            token: lease.token,
-            reads_from: if tracked { low } else { behind },
-            quota,
-            after,
-            tracked,
-        });
-    }
-    Ok(asks)
+    let ask = |(from, quota): (&&FetchFrom, usize)| Ask {
+        range: from.lease.range,
+        token: from.lease.token,
+        reads_from: known
+            .cursors
+            .get(&from.lease.range)
+            .map_or(0, |cursor| cursor.low),
+        quota,
+    };
+    asked.iter().zip(quotas).map(ask).collect()
 }
 
-/// The open entries that are looked up with them, the lowest first: those that were not returned by an earlier round.
-/// One more than are wanted shows that some are left over.
-fn again(known: &Known, asks: &[Ask], found: &BTreeMap<Place, Found>, wanted: usize) -> Vec<Place> {
+/// The open entries that are looked up with them, the lowest first: those that the caller does not have and that were
+/// not returned by an earlier round. One more than are wanted shows that some are left over.
+fn again(
+    known: &Known,
+    asks: &[Ask],
+    in_hand: &HashSet<Place>,
+    found: &BTreeMap<Place, Found>,
+    wanted: usize,
+) -> Vec<Place> {
     let mut again = BTreeSet::new();
-    for ask in asks.iter().filter(|ask| ask.tracked) {
+    for ask in asks {
         let Some(cursor) = known.cursors.get(&ask.range) else {
             continue;
         };
-        let open = cursor.open.range(ask.after.saturating_add(1)..);
-        let open = open.map(|position| (*position, ask.range));
-        again.extend(open.filter(|place| !found.contains_key(place)).take(wanted + 1));
+        let open = cursor.open.iter().map(|position| (*position, ask.range));
+        let open = open.filter(|place| !found.contains_key(place) && !in_hand.contains(place));
+        again.extend(open.take(wanted + 1));
     }
     again.into_iter().take(wanted + 1).collect()
 }

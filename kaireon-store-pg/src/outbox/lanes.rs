@@ -56,6 +56,11 @@ impl Lanes {
         self.wake.close();
     }
 
+    /// A host has recorded in a transaction of its own: its entries are looked for, whether or not it tells.
+    pub(crate) fn expect_host(&self) {
+        self.wake.expect_host();
+    }
+
     pub(super) fn state(&self, lane: Lane) -> &LaneState {
         &self.states[usize::from(lane_number(lane).unsigned_abs())]
     }

@@ -2,12 +2,14 @@
 //!
 //! Within a process a count per lane wakes them at once. Between processes NOTIFY does, sent by a statement of its own
 //! after the commit: within the writer's transaction it would take a lock that all notifying transactions of the whole
-//! database share, and hold it over the flush of the log. Where LISTEN does not pass, behind a transaction pooler, and
-//! for what a host commits in a transaction of its own, relays look again, often while something comes and less often
-//! while nothing does.
+//! database share, and hold it over the flush of the log. Where LISTEN does not pass, behind a transaction pooler,
+//! relays look again, often while something comes and less often while nothing does.
+//!
+//! What a host commits in a transaction of its own is told by the host, after its commit, and is looked for by this
+//! handle's relays from the moment it is recorded; relays of others find it at their next look.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -17,17 +19,12 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::pace::Pace;
 use crate::error::of_sql;
 use crate::shared::{Shared, lane_number};
 
 /// The least time between two notifications of one process.
 const RING_PAUSE: Duration = Duration::from_millis(2);
-
-/// How soon a relay that has just been busy looks again, where nothing wakes it.
-const SHORTEST_LOOK: Duration = Duration::from_millis(5);
-
-/// How seldom an idle one looks, where nothing wakes it.
-const LONGEST_LOOK: Duration = Duration::from_millis(500);
 
 /// The pause before a lost connection is opened again.
 const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
@@ -56,8 +53,12 @@ pub(super) struct Wake {
     ear: Arc<Ear>,
     bell: JoinHandle<()>,
     listener: OnceLock<JoinHandle<()>>,
-    /// Per lane, in microseconds: how long the next look waits, where nothing wakes.
-    look: [AtomicU64; 3],
+    /// Per lane: how long the next look waits, where nothing wakes.
+    looks: [Pace; 3],
+    /// Per lane: how long it waits for what hosts have recorded and may commit untold.
+    hosts: [Pace; 3],
+    /// Grows with each such record.
+    recorded: watch::Sender<u64>,
 }
 
 impl Wake {
@@ -72,13 +73,21 @@ impl Wake {
             shared: Arc::clone(shared),
             ear,
             listener: OnceLock::new(),
-            look: std::array::from_fn(|_| AtomicU64::new(micros(SHORTEST_LOOK))),
+            looks: std::array::from_fn(|_| Pace::quick()),
+            hosts: std::array::from_fn(|_| Pace::slow()),
+            recorded: watch::Sender::new(0),
         }
     }
 
     /// Something was found in a lane: more may come soon.
     pub(super) fn busy(&self, lane: Lane) {
-        self.look[index(lane)].store(micros(SHORTEST_LOOK), Ordering::Relaxed);
+        self.looks[index(lane)].quicken();
+    }
+
+    /// A host has recorded in a transaction of its own, which may be committed soon.
+    pub(super) fn expect_host(&self) {
+        self.hosts.iter().for_each(Pace::quicken);
+        self.recorded.send_modify(|count| *count += 1);
     }
 
     /// Waits until the count is not `seen`, or it is time to look.
@@ -87,21 +96,30 @@ impl Wake {
             .get_or_init(|| tokio::spawn(listen(Arc::clone(&self.shared), Arc::clone(&self.ear))));
         let mut written = self.shared.written[index(lane)].subscribe();
         let mut heard = self.ear.heard[index(lane)].subscribe();
-        let look = Duration::from_micros(self.look[index(lane)].load(Ordering::Relaxed));
-        let wakes = self.ear.listening.load(Ordering::Relaxed);
-        let until = Instant::now() + if wakes { at_most } else { look.min(at_most) };
+        let mut recorded = self.recorded.subscribe();
+        let (looks, hosts) = (&self.looks[index(lane)], &self.hosts[index(lane)]);
+        let begun = Instant::now();
+        let end = begun + at_most;
         loop {
+            let listens = self.ear.listening.load(Ordering::Relaxed);
+            let until = match listens {
+                true if hosts.is_slow() => end,
+                true => end.min(begun + hosts.wait()),
+                false => end.min(begun + looks.wait().min(hosts.wait())),
+            };
             // From one on: whoever asks with 0 has seen nothing yet.
             let count = 1 + *written.borrow_and_update() + *heard.borrow_and_update();
             if count != seen || Instant::now() >= until {
                 if count == seen {
-                    self.look[index(lane)].store(micros((look * 2).min(LONGEST_LOOK)), Ordering::Relaxed);
+                    looks.slacken();
+                    hosts.slacken();
                 }
                 return count;
             }
             tokio::select! {
                 _ = written.changed() => {}
                 _ = heard.changed() => {}
+                _ = recorded.changed() => {}
                 () = tokio::time::sleep_until(until) => {}
             }
         }
@@ -197,8 +215,4 @@ fn channel(shared: &Shared) -> String {
 
 fn index(lane: Lane) -> usize {
     usize::from(lane_number(lane).unsigned_abs())
-}
-
-fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

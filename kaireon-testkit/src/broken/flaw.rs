@@ -112,6 +112,8 @@ pub enum Flaw {
     OutboxRepeatsDuplicates,
     /// Entries of a range come newest first.
     OutboxReordersACustomer,
+    /// What lies before an entry in flight is not read.
+    ReadsOnBehindWhatIsInFlight,
     /// Records go into all lanes whatever was set.
     OutboxIgnoresLanes,
     /// A range may be leased by two owners.

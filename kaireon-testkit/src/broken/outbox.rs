@@ -152,7 +152,7 @@ impl Outbox for PlainOutbox {
         let disk = self.place.disk(&self.handle, "fetch")?;
         let now = self.place.now();
         let mut found = Vec::new();
-        for FetchFrom { lease, after } in from {
+        for FetchFrom { lease, in_flight } in from {
             let Some(data) = disk
                 .outbox
                 .get(&lease.lane)
@@ -162,12 +162,17 @@ impl Outbox for PlainOutbox {
             };
             let range = (lease.range, Position(0))..=(lease.range, Position(u64::MAX));
             let entries = data.entries.range(range).map(|(_, entry)| entry);
-            let behind = entries.filter(|entry| after.is_none_or(|after| entry.position > after));
-            let mut behind: Vec<_> = behind.cloned().collect();
+            let mut waiting: Vec<_> = entries
+                .filter(|entry| match self.place.has(Flaw::ReadsOnBehindWhatIsInFlight) {
+                    true => in_flight.iter().all(|place| entry.position > *place),
+                    false => !in_flight.contains(&entry.position),
+                })
+                .cloned()
+                .collect();
             if self.place.has(Flaw::OutboxReordersACustomer) {
-                behind.reverse();
+                waiting.reverse();
             }
-            found.extend(behind);
+            found.extend(waiting);
         }
         found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         Ok(found)

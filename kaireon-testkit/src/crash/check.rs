@@ -134,18 +134,20 @@ async fn waiting(outbox: &Arc<dyn Outbox>) -> Vec<Interaction> {
     };
     let mut found = Vec::new();
     for lease in &leases {
-        let mut after = None;
+        let mut in_flight = Vec::new();
         loop {
             let from = vec![FetchFrom {
                 lease: lease.clone(),
-                after,
+                in_flight: in_flight.clone(),
             }];
             let entries = outbox
                 .fetch(from, 1_000)
                 .await
                 .expect("a leased range is fetched");
-            let Some(last) = entries.last() else { break };
-            after = Some(last.position);
+            if entries.is_empty() {
+                break;
+            }
+            in_flight.extend(entries.iter().map(|entry| entry.position));
             found.extend(entries.into_iter().filter_map(|entry| match entry.payload {
                 OutboxPayload::Interaction(interaction) => Some(interaction),
                 _ => None,

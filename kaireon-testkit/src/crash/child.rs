@@ -139,7 +139,7 @@ async fn relay(outbox: Arc<dyn Outbox>) {
             .iter()
             .map(|lease| FetchFrom {
                 lease: lease.clone(),
-                after: None,
+                in_flight: Vec::new(),
             })
             .collect();
         // Less than comes, so that a backlog grows and the kills find entries of every age.

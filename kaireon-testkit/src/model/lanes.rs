@@ -29,7 +29,7 @@ pub(super) async fn deliver(
     let from = mine
         .map(|lease| FetchFrom {
             lease: lease.clone(),
-            after: None,
+            in_flight: Vec::new(),
         })
         .collect();
     let entries = outbox.fetch(from, limit).await?;
@@ -63,7 +63,7 @@ pub(super) async fn waiting(outbox: &Arc<dyn Outbox>, lane: Lane) -> Result<Vec<
     for lease in &leases {
         let from = vec![FetchFrom {
             lease: lease.clone(),
-            after: None,
+            in_flight: Vec::new(),
         }];
         found.extend(outbox.fetch(from, 1_000).await?.into_iter().map(told));
     }

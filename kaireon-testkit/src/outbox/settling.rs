@@ -1,7 +1,7 @@
 //! Fetching and settling: in order, idempotent, and only under a lease that is still held.
 
 use kaireon_core::ErrorKind;
-use kaireon_core::outbox::{FetchFrom, Lane, LaneSet, Verdict};
+use kaireon_core::outbox::{FetchFrom, Lane, LaneSet, OutboxEntry, Position, Verdict};
 
 use super::{fetch, host_event, ids, lease, lease_all, settled};
 use crate::StoreFixture;
@@ -129,8 +129,9 @@ pub async fn a_relay_that_lost_a_range_settles_nothing(fixture: &dyn StoreFixtur
     assert_eq!(outbox.status(Lane::Publish).await.unwrap().backlog, left);
 }
 
-/// Entries come in the order of their positions, up to the limit, behind what the caller has in flight.
-pub async fn fetch_returns_the_oldest_in_order_and_goes_on_behind_a_position(fixture: &dyn StoreFixture) {
+/// Entries come in the order of their positions, up to the limit, and all but what the caller has in flight: also what
+/// lies before that.
+pub async fn fetch_returns_the_oldest_in_order_but_what_is_in_flight(fixture: &dyn StoreFixture) {
     let world = World::open(fixture).await;
     if !world.can(&[Need::Outbox]).await {
         return;
@@ -152,25 +153,32 @@ pub async fn fetch_returns_the_oldest_in_order_and_goes_on_behind_a_position(fix
         .find(|lease| lease.range == all[0].range)
         .unwrap()
         .clone();
-    let mut after = None;
+    let but = async |in_flight: Vec<Position>, limit| {
+        let lease = lease.clone();
+        let from = vec![FetchFrom { lease, in_flight }];
+        outbox.fetch(from, limit).await.unwrap()
+    };
+    let mut in_flight = Vec::new();
     let mut found = Vec::new();
     loop {
-        let page = outbox
-            .fetch(
-                vec![FetchFrom {
-                    lease: lease.clone(),
-                    after,
-                }],
-                7,
-            )
-            .await
-            .unwrap();
+        let page = but(in_flight.clone(), 7).await;
         assert!(page.len() <= 7);
-        let Some(last) = page.last() else { break };
-        after = Some(last.position);
+        if page.is_empty() {
+            break;
+        }
+        in_flight.extend(page.iter().map(|entry| entry.position));
         found.extend(page);
     }
     assert_eq!(found, all, "page by page it is the same");
+    let (odd, even): (Vec<_>, Vec<_>) = all.iter().cloned().enumerate().partition(|(n, _)| n % 2 == 1);
+    let odd = odd.into_iter().map(|(_, entry)| entry.position);
+    let even: Vec<OutboxEntry> = even.into_iter().map(|(_, entry)| entry).collect();
+    assert_eq!(but(odd.collect(), 100).await, even, "whatever else waits comes");
+    assert_eq!(
+        but(Vec::new(), 100).await,
+        all,
+        "what is in hand no more comes again"
+    );
     let elsewhere: Vec<_> = leases
         .iter()
         .filter(|other| other.range != lease.range)

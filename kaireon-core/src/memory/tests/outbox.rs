@@ -29,7 +29,7 @@ async fn lease(outbox: &dyn Outbox, owner: &str, max_ranges: u16) -> (Vec<Lease>
 async fn fetch(outbox: &dyn Outbox, leases: &[Lease]) -> Result<Vec<OutboxEntry>, Error> {
     let from = |lease: &Lease| FetchFrom {
         lease: lease.clone(),
-        after: None,
+        in_flight: Vec::new(),
     };
     outbox.fetch(leases.iter().map(from).collect(), 100).await
 }
@@ -112,11 +112,11 @@ async fn entries_come_in_order_and_are_settled_all_or_none() {
     assert_eq!(outbox.status(Lane::Publish).await.unwrap().backlog, 2);
     outbox.settle(&leases, delivered()).await.unwrap();
     outbox.settle(&leases, delivered()).await.unwrap();
-    let after = FetchFrom {
+    let in_hand = FetchFrom {
         lease: leases[usize::from(entries[1].range)].clone(),
-        after: Some(entries[1].position),
+        in_flight: vec![entries[1].position],
     };
-    assert!(outbox.fetch(vec![after], 10).await.unwrap().is_empty());
+    assert!(outbox.fetch(vec![in_hand], 10).await.unwrap().is_empty());
     assert_eq!(fetch(&*outbox, &leases).await.unwrap(), entries[1..]);
 }
 

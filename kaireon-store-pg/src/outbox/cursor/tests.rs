@@ -1,7 +1,7 @@
 //! The cursors against a server that is simulated: transactions draw numbers and positions in any order, commit in any
 //! order or never, and relays fetch, settle, stop and take over in between.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::*;
 
@@ -67,11 +67,7 @@ impl Server {
         let seen = self.snapshot();
         let visible = |xid: u64| !self.running.contains(&xid);
         let there = || self.rows.iter().filter(|(_, xid)| visible(**xid));
-        let unseen = Unseen::of(
-            asks.iter()
-                .filter(|ask| ask.tracked)
-                .filter_map(|ask| cursors.get(&ask.range)),
-        );
+        let unseen = Unseen::of(asks.iter().filter_map(|ask| cursors.get(&ask.range)));
         let number = |text: &Option<String>| text.as_ref().map(|text| text.parse::<u64>().unwrap());
         let (from, until) = (number(&unseen.from), number(&unseen.until));
         let is_unseen = |xid: u64| {
@@ -81,8 +77,7 @@ impl Server {
         let ask = |range: u16| asks.iter().find(|ask| ask.range == range);
         let late: Vec<Place> = there()
             .filter(|((position, range), xid)| {
-                is_unseen(**xid)
-                    && ask(*range).is_some_and(|ask| ask.tracked && *position <= cursors[range].low)
+                is_unseen(**xid) && ask(*range).is_some_and(|ask| *position <= ask.reads_from)
             })
             .map(|(place, _)| *place)
             .collect();
@@ -106,7 +101,12 @@ impl Server {
 }
 
 /// One round over every range.
-fn fetch(server: &Server, cursors: &mut HashMap<u16, Cursor>, limit: usize) -> Vec<Place> {
+fn fetch(
+    server: &Server,
+    cursors: &mut HashMap<u16, Cursor>,
+    in_flight: &HashSet<Place>,
+    limit: usize,
+) -> Vec<Place> {
     let full: Vec<bool> = (0..RANGES).map(|range| cursors[&range].full).collect();
     let quotas = quotas(&full, limit);
     let ask = |range: u16| Ask {
@@ -114,22 +114,21 @@ fn fetch(server: &Server, cursors: &mut HashMap<u16, Cursor>, limit: usize) -> V
         token: 1,
         reads_from: cursors[&range].low,
         quota: quotas[usize::from(range)],
-        after: 0,
-        tracked: true,
     };
     let asks: Vec<Ask> = (0..RANGES).map(ask).collect();
     let mut again = BTreeSet::new();
     for (range, cursor) in cursors.iter() {
-        again.extend(cursor.open.iter().map(|position| (*position, *range)));
+        let open = cursor.open.iter().map(|position| (*position, *range));
+        again.extend(open.filter(|place| !in_flight.contains(place)));
     }
     let again: Vec<Place> = again.into_iter().take(limit + 1).collect();
     let answer = server.answer(cursors, &asks, &again, limit);
-    let gained = advance(cursors, &asks, &again, answer, limit);
+    let gained = advance(cursors, (&asks, &again), in_flight, answer, limit);
     let more = !gained.more.is_empty();
     let places: Vec<Place> = gained.entries.into_iter().map(|(place, ())| place).collect();
     // What was settled elsewhere may fill a round; the next one looks further.
     if places.is_empty() && more {
-        fetch(server, cursors, limit)
+        fetch(server, cursors, in_flight, limit)
     } else {
         places
     }
@@ -145,6 +144,8 @@ fn run(seed: u64) {
     let mut open: Vec<(u64, Vec<Place>)> = Vec::new();
     let mut committed: BTreeSet<Place> = BTreeSet::new();
     let mut delivered: BTreeSet<Place> = BTreeSet::new();
+    // Delivered, and not settled while the next ones are read.
+    let mut in_flight: HashSet<Place> = HashSet::new();
     // Of each row, the rows of its range that had been committed when it was written.
     let mut before: HashMap<Place, Vec<Place>> = HashMap::new();
     for step in 0..400 {
@@ -172,12 +173,23 @@ fn run(seed: u64) {
             }
             8 => {
                 let limit = 1 + usize::try_from(random.below(12)).unwrap();
-                for place in fetch(&server, &mut cursors, limit) {
+                let places = fetch(&server, &mut cursors, &in_flight, limit);
+                // Most of what was delivered before is settled meanwhile, the rest comes again.
+                for place in in_flight.drain() {
+                    assert!(
+                        !places.contains(&place),
+                        "seed {seed}: what is in hand comes again"
+                    );
+                    if random.below(4) > 0 {
+                        server.rows.remove(&place);
+                        cursors.get_mut(&place.1).unwrap().open.remove(&place.0);
+                    }
+                }
+                for place in places {
                     assert!(
                         committed.contains(&place),
                         "seed {seed}: what is not committed is not fetched"
                     );
-                    // Delivered, and most of the time settled.
                     for earlier in &before[&place] {
                         assert!(
                             delivered.contains(earlier),
@@ -185,10 +197,7 @@ fn run(seed: u64) {
                         );
                     }
                     delivered.insert(place);
-                    if random.below(4) > 0 {
-                        server.rows.remove(&place);
-                        cursors.get_mut(&place.1).unwrap().open.remove(&place.0);
-                    }
+                    in_flight.insert(place);
                 }
             }
             _ => match random.below(3) {
@@ -203,6 +212,7 @@ fn run(seed: u64) {
                 }
                 // Another takes over from what was saved.
                 1 => {
+                    in_flight.clear();
                     for (range, cursor) in &mut cursors {
                         *cursor = match saved.get(range) {
                             Some((low, seen, until)) => {
@@ -220,7 +230,7 @@ fn run(seed: u64) {
         server.commit(xid);
         committed.extend(places);
     }
-    while let places @ [_, ..] = &fetch(&server, &mut cursors, 7)[..] {
+    while let places @ [_, ..] = &fetch(&server, &mut cursors, &HashSet::new(), 7)[..] {
         for place in places {
             delivered.insert(*place);
             server.rows.remove(place);
