@@ -5,6 +5,7 @@
 //! that was stopped and came back from completing entries of ranges it has lost.
 
 mod dead_letter;
+mod destination;
 mod entry;
 mod lane;
 mod lease;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use dead_letter::{DeadLetter, DeadLetterId, DeadLetterQuery};
+pub use destination::{Admission, Destination, DestinationScope, LaneDestination};
 pub use entry::{HostEvent, OutboxEntry, OutboxPayload, Position};
 pub use lane::{Lane, LaneSet, LaneStatus};
 pub use lease::{FetchFrom, Lease, LeaseRequest, Leased, Settlement, Verdict};
@@ -57,10 +59,15 @@ pub trait Outbox: Send + Sync + fmt::Debug {
     /// `Erased` cannot happen: an event draws its customer's present generation.
     async fn append(&self, events: Vec<HostEvent>) -> Result<()>;
 
-    /// Renews the owner's leases and takes free or expired ranges, up to the bound.
+    /// Renews the owner's leases and takes free or expired ranges, up to the bound; grants nothing where the lane leads
+    /// [elsewhere](Destination).
+    ///
+    /// # Errors
+    /// `InvalidInput` naming `destination`.
     async fn lease(&self, request: LeaseRequest) -> Result<Leased>;
 
-    /// Gives leases back at once. Leases that are no longer held are ignored.
+    /// Gives leases back at once. Leases that are no longer held are ignored; an owner who has given back every range
+    /// of a lane is no longer counted there.
     async fn release(&self, leases: Vec<Lease>) -> Result<()>;
 
     /// Reads the oldest entries of leased ranges that the caller does not have in hand, in order of position within

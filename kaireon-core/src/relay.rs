@@ -52,7 +52,7 @@ use tokio::task::JoinHandle;
 
 pub use sink::{Delivered, LaneSink, PublishSink};
 
-use crate::outbox::{Lane, Outbox};
+use crate::outbox::{Destination, Lane, Outbox};
 use crate::{Effect, Error, ErrorKind, InteractionId, Result};
 
 /// How a relay works.
@@ -74,6 +74,8 @@ pub struct RelayConfig {
     pub max_pause: Duration,
     /// How often backlog and age are measured for the metrics; 5 s by default.
     pub status_every: Duration,
+    /// Where its sink delivers to. While the lane leads elsewhere, the relay takes no ranges, and says so once.
+    pub destination: Destination,
 }
 
 impl RelayConfig {
@@ -89,6 +91,7 @@ impl RelayConfig {
             min_pause: Duration::from_millis(20),
             max_pause: Duration::from_secs(5),
             status_every: Duration::from_secs(5),
+            destination: Destination::unnamed(),
         }
     }
 }

@@ -5,10 +5,13 @@
 //! leads the token.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use chrono::TimeDelta;
 use kaireon_core::Result;
-use kaireon_core::outbox::{Lane, Lease, LeaseRequest, Leased, RANGES, lease_lost};
+use kaireon_core::outbox::{
+    Admission, Lane, LaneDestination, Lease, LeaseRequest, Leased, RANGES, lease_lost,
+};
 use kaireon_core::time::Timestamp;
 
 #[derive(Debug)]
@@ -23,6 +26,15 @@ struct Holders {
     held: BTreeMap<u16, Held>,
     /// Until when each owner counts, by its last request.
     owners: BTreeMap<String, Timestamp>,
+    destination: Option<LaneDestination>,
+}
+
+impl Holders {
+    /// How many owners count.
+    fn relays(&self, now: Timestamp) -> u16 {
+        let count = self.owners.values().filter(|until| now < **until).count();
+        u16::try_from(count).unwrap_or(u16::MAX)
+    }
 }
 
 #[derive(Debug)]
@@ -48,13 +60,27 @@ impl Leases {
             owner,
             ttl,
             max_ranges,
+            destination,
         } = request;
+        let lasts = ttl;
         let ttl = TimeDelta::from_std(ttl).unwrap_or(TimeDelta::MAX);
         let expires = now.checked_add_signed(ttl).unwrap_or(Timestamp::MAX_UTC);
         let Self { lanes, last_token } = self;
         let lane = &mut lanes[crate::shared::lane_index(name)];
         lane.held.retain(|_, held| now < held.expires);
         lane.owners.retain(|_, until| now < *until);
+        match destination.admission(lane.destination.as_ref(), !lane.owners.is_empty(), now) {
+            Admission::Joins => {}
+            Admission::TakesOver => {
+                lane.held.clear();
+                lane.owners.clear();
+            }
+            Admission::Refused => {
+                let in_force = lane.destination.as_ref().map(|in_force| in_force.name.clone());
+                return Leased::elsewhere(in_force.unwrap_or_default(), lane.relays(now));
+            }
+        }
+        lane.destination = Some(destination.granted(now, lasts));
         lane.owners.insert(owner.clone(), expires);
         let mut mine = 0;
         lane.held.retain(|_, held| {
@@ -85,22 +111,26 @@ impl Leases {
             token: held.token,
             expires: held.expires,
         });
-        let leases = leases.collect();
-        let mut owners: Vec<&String> = lane.held.values().map(|held| &held.owner).collect();
-        owners.extend(lane.owners.keys());
-        owners.sort_unstable();
-        owners.dedup();
-        Leased::new(leases, u16::try_from(owners.len()).unwrap_or(u16::MAX))
+        Leased::new(leases.collect(), lane.relays(now))
+    }
+
+    /// How many relays read a lane, and where to.
+    pub(crate) fn readers(&self, lane: Lane, now: Timestamp) -> (u16, Option<String>) {
+        let lane = self.lane(lane);
+        let in_force = lane.destination.as_ref().map(|in_force| in_force.name.clone());
+        (lane.relays(now), in_force)
     }
 
     /// Gives a lease back, if it is still held.
     pub(crate) fn release(&mut self, lease: &Lease) {
-        let held = &mut self.lanes[crate::shared::lane_index(lease.lane)].held;
-        if held
-            .get(&lease.range)
-            .is_some_and(|held| held.token == lease.token)
+        let Holders { held, owners, .. } = &mut self.lanes[crate::shared::lane_index(lease.lane)];
+        if let Entry::Occupied(of_range) = held.entry(lease.range)
+            && of_range.get().token == lease.token
         {
-            held.remove(&lease.range);
+            let Held { owner, .. } = of_range.remove();
+            if held.values().all(|held| held.owner != owner) {
+                owners.remove(&owner);
+            }
         }
     }
 
@@ -135,6 +165,7 @@ mod tests {
             owner: owner.to_owned(),
             ttl: Duration::from_secs(1),
             max_ranges: RANGES,
+            destination: kaireon_core::outbox::Destination::unnamed(),
         };
         let now = from_millis(0).unwrap();
         let mut first = Leases::new(1);

@@ -48,6 +48,7 @@ impl Outbox for EmbeddedOutbox {
 
     async fn lease(&self, request: LeaseRequest) -> Result<Leased> {
         self.0.check("lease")?;
+        request.destination.check().map_err(named("lease"))?;
         let now = self.0.shared.config.clock.now();
         Ok(self.0.shared.leases.lock().lease(request, now))
     }
@@ -106,7 +107,10 @@ impl Outbox for EmbeddedOutbox {
             let head = *shared.head.lock();
             let view = shared.engine()?.view();
             let (waiting, dead) = (head.waiting[lane_index(lane)], head.dead[lane_index(lane)]);
-            Ok(LaneStatus::new(waiting, read::oldest(shared, &view, lane)?, dead))
+            let now = shared.config.clock.now();
+            let (relays, destination) = shared.leases.lock().readers(lane, now);
+            let status = LaneStatus::new(waiting, read::oldest(shared, &view, lane)?, dead);
+            Ok(status.read_by(relays, destination))
         };
         self.0.blocking("status", read).await
     }

@@ -7,6 +7,7 @@
 
 mod append;
 mod cursor;
+mod destination;
 mod fetch;
 mod lanes;
 mod lease;

@@ -103,6 +103,10 @@ statements! {
     outbox_lock
     outbox_ranges
     outbox_relays
+    outbox_destination
+    outbox_lead
+    outbox_expel
+    outbox_readers
     outbox_hand_over
     outbox_die
     outbox_live

@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kaireon_core::outbox::{
-    FetchFrom, Lane, LaneSet, Lease, LeaseRequest, OutboxEntry, RANGES, Settlement, Verdict, range_of,
+    Destination, FetchFrom, Lane, LaneSet, Lease, LeaseRequest, OutboxEntry, RANGES, Settlement, Verdict,
+    range_of,
 };
 use kaireon_core::relay::{Delivered, LaneSink, Relay, RelayConfig};
 use kaireon_core::store::RecordBatch;
@@ -70,6 +71,7 @@ async fn lease_all(outbox: &Arc<dyn Outbox>, owner: &str, ttl: Duration) -> Vec<
         owner: owner.to_owned(),
         ttl,
         max_ranges: RANGES,
+        destination: Destination::unnamed(),
     };
     outbox.lease(request).await.unwrap().leases
 }

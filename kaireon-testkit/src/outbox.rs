@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a case is a test: its panic is the report")]
 
 pub mod dead_letters;
+pub mod destinations;
 pub mod entries;
 pub mod leases;
 pub mod relays;
@@ -14,7 +15,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kaireon_core::outbox::{
-    FetchFrom, HostEvent, Lane, Lease, LeaseRequest, Leased, OutboxEntry, RANGES, Settlement, Verdict,
+    Destination, FetchFrom, HostEvent, Lane, Lease, LeaseRequest, Leased, OutboxEntry, RANGES, Settlement,
+    Verdict,
 };
 use kaireon_core::{Event, Outbox};
 
@@ -46,6 +48,7 @@ pub(crate) async fn lease(
         owner: owner.to_owned(),
         ttl,
         max_ranges,
+        destination: Destination::unnamed(),
     };
     outbox.lease(request).await.unwrap()
 }

@@ -221,21 +221,30 @@ macro_rules! __store_cases {
                 a_renewed_lease_is_kept
                 a_released_lease_is_free_at_once
                 concurrent_requests_never_share_a_range
+                who_has_given_back_every_range_is_no_longer_counted
+            }
+            outbox::destinations {
+                a_lane_leads_to_one_destination_at_a_time
+                a_lane_is_left_to_another_destination_when_its_relays_are_gone_for_its_hold
+                a_destination_of_all_takes_the_lane_from_a_process_s_own
             }
             outbox::settling {
                 settled_entries_are_gone_and_settling_again_does_nothing
                 what_no_lease_covers_is_not_settled
                 a_relay_that_lost_a_range_settles_nothing
+                a_relay_that_lost_a_range_moves_nothing_aside
                 fetch_returns_the_oldest_in_order_but_what_is_in_flight
             }
             outbox::dead_letters {
                 a_poisoned_entry_is_moved_aside_and_blocks_nobody
                 dead_letters_are_listed_by_range_and_position
                 replayed_dead_letters_come_behind_all_others
+                a_replayed_dead_letter_is_the_same_event_under_the_same_generation
             }
             outbox::relays {
                 several_relays_deliver_each_entry_once_and_in_order
                 a_relay_that_stops_leaves_the_rest_to_the_next
+                ranges_that_go_back_and_forth_lose_nothing
             }
         }
     };

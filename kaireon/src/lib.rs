@@ -38,8 +38,11 @@
 //!
 //! Where several processes share a store (`postgresql`), which lanes are in force is the store's setting and not of
 //! each process's environment: a process without a use for the lane leaves it on for those who have one, and turns it
-//! off only when nobody at all has read it for [`Config::leftovers_wait`]. An in-process stream then delivers each
-//! event to one of the processes that subscribe; take a stream that is shared as well where each is to have all.
+//! off only when nobody at all has read it for [`Config::leftovers_wait`]. The lane leads to one
+//! destination at a time, so that two instances which are configured differently never get half of the events each:
+//! the first process that subscribes in process has them, a subscription in another is refused as `Unavailable` with a
+//! word about where they go, and a stream that all processes reach takes the lane from an in-process one. Of two such,
+//! the later takes nothing until the first has been gone for a minute, and says so once.
 //!
 //! `EVENT_PUBLISHER=redis` without `REDIS_URL` disables the stream, with one warning: recording goes on, nothing is
 //! written to the outbox, and whoever publishes, subscribes or appends is answered `Unsupported`. What an earlier

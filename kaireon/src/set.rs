@@ -233,7 +233,8 @@ fn stream(backends: &Backends, config: &Config, former: Option<&Set>) -> Arc<Eve
     } else {
         Reach::Process
     };
-    EventStream::new((policy, reach), outbox, publisher, config.leftovers_wait)
+    let former = former.map(|former| &*former.stream);
+    EventStream::new((policy, reach), outbox, publisher, config.leftovers_wait, former)
 }
 
 /// A publisher that knows its subscribers has all of them in this process.

@@ -11,10 +11,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_core::Stream;
-use kaireon_core::outbox::Lane;
+use kaireon_core::outbox::{Destination, Lane};
 use kaireon_core::publisher::{Signal, Subscriber};
 use kaireon_core::relay::{PublishSink, Relay, RelayConfig};
-use kaireon_core::{Effect, Error, ErrorKind, EventPublisher, Outbox, Result};
+use kaireon_core::{Effect, Error, ErrorKind, EventPublisher, EventType, Outbox, Result};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
@@ -50,6 +50,25 @@ enum Wanted {
     Off,
 }
 
+/// What a subscriber is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wants {
+    /// What is recorded in the store.
+    Recorded,
+    /// Events of the host's own alone, which may be published in this process.
+    OwnEvents,
+}
+
+impl Wants {
+    pub(crate) fn of(topics: &[EventType]) -> Self {
+        let recorded = [EventType::interaction_recorded(), EventType::decision_made()];
+        match topics.iter().any(|topic| recorded.contains(topic)) {
+            true => Self::Recorded,
+            false => Self::OwnEvents,
+        }
+    }
+}
+
 /// How far a stream has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -70,8 +89,10 @@ struct Core {
     reach: Reach,
     outbox: Option<Arc<dyn Outbox>>,
     publisher: Arc<dyn EventPublisher>,
-    /// Of every relay of this stream: others know it by one name.
+    /// Of every relay of this stream: others know it by one name, and it delivers to one destination.
     relays: RelayConfig,
+    /// Names this process, across resets: its streams deliver to the same subscribers.
+    process: String,
     leftovers_wait: Duration,
     listeners: AtomicUsize,
     changed: Notify,
@@ -89,13 +110,30 @@ impl EventStream {
         outbox: Option<Arc<dyn Outbox>>,
         publisher: Arc<dyn EventPublisher>,
         leftovers_wait: Duration,
+        former: Option<&Self>,
     ) -> Arc<Self> {
+        let relays = RelayConfig::new(Lane::Publish);
+        let process = former.map_or_else(|| relays.owner.clone(), |former| former.core.process.clone());
+        let backend = publisher.capabilities().backend;
+        let destination = match (policy, reach) {
+            // Nobody else can open the store.
+            (_, Reach::Process) => Destination::unnamed(),
+            (LanePolicy::Always, Reach::Shared) => Destination::shared(backend),
+            (LanePolicy::Never | LanePolicy::WhileSubscribed, Reach::Shared) => {
+                Destination::process(format!("{backend} of {process}"))
+            }
+        };
+        let relays = RelayConfig {
+            destination,
+            ..relays
+        };
         let core = Core {
             policy,
             reach,
             outbox,
             publisher,
-            relays: RelayConfig::new(Lane::Publish),
+            relays,
+            process,
             leftovers_wait,
             listeners: AtomicUsize::new(0),
             changed: Notify::new(),
@@ -159,7 +197,11 @@ impl EventStream {
     }
 
     /// Counts a subscriber in, until it is dropped; what is recorded from now on is written into the lane.
-    pub(crate) async fn listen(&self, subscriber: Subscriber) -> Result<Subscriber> {
+    ///
+    /// # Errors
+    /// `Unavailable`, transient, where the lane of a shared store leads elsewhere and the subscriber is there for what
+    /// is recorded: to one process's subscribers, or to a broker. Half of the events would be lost to each.
+    pub(crate) async fn listen(&self, subscriber: Subscriber, wants: Wants) -> Result<Subscriber> {
         let core = &self.core;
         if core.policy != LanePolicy::WhileSubscribed || core.outbox.is_none() {
             return Ok(subscriber);
@@ -180,15 +222,19 @@ impl EventStream {
         core.listeners.fetch_add(1, Ordering::AcqRel);
         let listening = Listening(Arc::clone(core));
         let mut relay = core.relay.lock().await;
-        if let (Some(outbox), None, Reach::Shared) = (&core.outbox, &*relay, core.reach) {
-            // Known before the lane is on, so that nobody who finds it unread turns it off again.
-            let relays = &core.relays;
-            let others = readers::announce(&**outbox, &relays.owner, relays.lease_ttl).await?;
-            if others > 0 {
-                tracing::warn!(
-                    others,
-                    "the event stream is this process's and the store is shared: each event reaches one process"
-                );
+        if let (Some(outbox), Reach::Shared) = (&core.outbox, core.reach) {
+            let elsewhere = match &*relay {
+                // Known before the lane is on, so that nobody who finds it unread turns it off again.
+                None => readers::announce(&**outbox, &core.relays).await?,
+                Some(_) => readers::elsewhere(&**outbox, &core.relays).await?,
+            };
+            match (elsewhere, wants) {
+                (None, _) => {}
+                (Some(in_force), Wants::Recorded) => return Err(leads_elsewhere(&in_force)),
+                (Some(in_force), Wants::OwnEvents) => {
+                    tracing::warn!(%in_force, "what goes through the outbox of the shared store is delivered elsewhere");
+                    return Ok(subscriber);
+                }
             }
         }
         core.set_lane(Wanted::On).await?;
@@ -269,6 +315,17 @@ impl Core {
             *relay = Some(Arc::new(Relay::spawn(Arc::clone(outbox), sink, relays)));
         }
     }
+}
+
+fn leads_elsewhere(in_force: &str) -> Error {
+    let context = format!(
+        "the events of the shared store go to `{in_force}`, and not to subscribers of this process as well: subscribe \
+         where they go, or choose a stream that all processes reach"
+    );
+    Error::new(ErrorKind::Unavailable, context)
+        .with_operation("subscribe")
+        .with_transient(true)
+        .with_effect(Effect::NotApplied)
 }
 
 impl Drop for EventStream {

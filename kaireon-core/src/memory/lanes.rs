@@ -1,14 +1,15 @@
 //! The lanes of an in-memory outbox: what waits, what was moved aside, and who may touch which range.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use tokio::sync::watch;
 
 use super::place::BACKEND;
 use crate::Result;
 use crate::outbox::{
-    DeadLetter, DeadLetterId, Lane, LaneStatus, Lease, LeaseRequest, Leased, OutboxEntry, OutboxPayload,
-    Position, RANGES, lease_lost,
+    Admission, DeadLetter, DeadLetterId, Lane, LaneDestination, LaneStatus, Lease, LeaseRequest, Leased,
+    OutboxEntry, OutboxPayload, Position, RANGES, lease_lost,
 };
 use crate::store::Generation;
 use crate::time::Timestamp;
@@ -31,6 +32,7 @@ pub(super) struct LaneState {
     leases: BTreeMap<u16, Held>,
     /// Until when each owner counts, by its last request.
     owners: BTreeMap<String, Timestamp>,
+    destination: Option<LaneDestination>,
     /// Grows when an entry is written; whoever waits watches it.
     written: watch::Sender<u64>,
 }
@@ -103,13 +105,27 @@ impl OutboxState {
             owner,
             ttl,
             max_ranges,
+            destination,
         } = request;
+        let lasts = ttl;
         let ttl = chrono::TimeDelta::from_std(ttl).unwrap_or(chrono::TimeDelta::MAX);
         let expires = now.checked_add_signed(ttl).unwrap_or(Timestamp::MAX_UTC);
         let mut token = self.last_token;
         let lane = self.lane(name);
         lane.leases.retain(|_, held| now < held.expires);
         lane.owners.retain(|_, until| now < *until);
+        match destination.admission(lane.destination.as_ref(), !lane.owners.is_empty(), now) {
+            Admission::Joins => {}
+            Admission::TakesOver => {
+                lane.leases.clear();
+                lane.owners.clear();
+            }
+            Admission::Refused => {
+                let in_force = lane.destination.as_ref().map(|in_force| in_force.name.clone());
+                return Leased::elsewhere(in_force.unwrap_or_default(), lane.relays(now));
+            }
+        }
+        lane.destination = Some(destination.granted(now, lasts));
         lane.owners.insert(owner.clone(), expires);
 
         let mut mine = 0;
@@ -138,23 +154,21 @@ impl OutboxState {
             }
         }
         let leases = lane.leases_of(name, &owner);
-        let mut owners: Vec<&String> = lane.leases.values().map(|held| &held.owner).collect();
-        owners.extend(lane.owners.keys());
-        owners.sort_unstable();
-        owners.dedup();
-        let owners = u16::try_from(owners.len()).unwrap_or(u16::MAX);
+        let owners = lane.relays(now);
         self.last_token = token;
         Leased::new(leases, owners)
     }
 
     /// Gives a lease back, if it is still held.
     pub(super) fn release(&mut self, lease: &Lease) {
-        let leases = &mut self.lane(lease.lane).leases;
-        if leases
-            .get(&lease.range)
-            .is_some_and(|held| held.token == lease.token)
+        let LaneState { leases, owners, .. } = self.lane(lease.lane);
+        if let Entry::Occupied(held) = leases.entry(lease.range)
+            && held.get().token == lease.token
         {
-            leases.remove(&lease.range);
+            let Held { owner, .. } = held.remove();
+            if leases.values().all(|held| held.owner != owner) {
+                owners.remove(&owner);
+            }
         }
     }
 
@@ -197,9 +211,17 @@ impl LaneState {
     }
 
     /// How it stands.
-    pub(super) fn status(&self) -> LaneStatus {
+    pub(super) fn status(&self, now: Timestamp) -> LaneStatus {
+        let in_force = self.destination.as_ref().map(|in_force| in_force.name.clone());
         let oldest = self.waiting.values().map(|entry| entry.enqueued_at).min();
         LaneStatus::new(self.waiting.len() as u64, oldest, self.dead.len() as u64)
+            .read_by(self.relays(now), in_force)
+    }
+
+    /// How many owners count.
+    fn relays(&self, now: Timestamp) -> u16 {
+        let count = self.owners.values().filter(|until| now < **until).count();
+        u16::try_from(count).unwrap_or(u16::MAX)
     }
 
     /// The count of what was written, to watch.

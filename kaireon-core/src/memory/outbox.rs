@@ -58,6 +58,10 @@ impl Outbox for MemoryOutbox {
     }
 
     async fn lease(&self, request: LeaseRequest) -> Result<Leased> {
+        request
+            .destination
+            .check()
+            .map_err(|error| named("lease", error))?;
         let now = self.0.now();
         Ok(self.0.enter("lease")?.outbox.lease(request, now))
     }
@@ -154,7 +158,8 @@ impl Outbox for MemoryOutbox {
     }
 
     async fn status(&self, lane: Lane) -> Result<LaneStatus> {
-        Ok(self.0.enter("status")?.outbox.lane(lane).status())
+        let now = self.0.now();
+        Ok(self.0.enter("status")?.outbox.lane(lane).status(now))
     }
 
     async fn wait(&self, lane: Lane, seen: u64, at_most: Duration) -> Result<u64> {

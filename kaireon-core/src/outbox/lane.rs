@@ -120,6 +120,10 @@ pub struct LaneStatus {
     pub oldest: Option<Timestamp>,
     /// Entries that were moved aside.
     pub dead_letters: u64,
+    /// How many relays hold leases of it, or have asked for some within their ttl.
+    pub relays: u16,
+    /// The name of the [destination](super::Destination) in force.
+    pub destination: Option<String>,
 }
 
 impl LaneStatus {
@@ -130,7 +134,17 @@ impl LaneStatus {
             backlog,
             oldest,
             dead_letters,
+            relays: 0,
+            destination: None,
         }
+    }
+
+    /// The same with who reads it.
+    #[must_use]
+    pub fn read_by(mut self, relays: u16, destination: Option<String>) -> Self {
+        self.relays = relays;
+        self.destination = destination;
+        self
     }
 
     /// Whether everything was delivered: nothing waits and nothing was moved aside.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Lane, Position};
+use super::{Destination, Lane, Position};
 use crate::time::Timestamp;
 
 /// The right to a range of a lane, until it expires.
@@ -30,6 +30,8 @@ pub struct LeaseRequest {
     /// The most ranges to hold after this call, those held already included. What is held beyond it is given
     /// back.
     pub max_ranges: u16,
+    /// Where the relay delivers to.
+    pub destination: Destination,
 }
 
 /// How many relays hold leases of a lane, to share ranges fairly.
@@ -39,15 +41,31 @@ pub struct Leased {
     /// Every lease that the owner holds now.
     pub leases: Vec<Lease>,
     /// How many owners hold unexpired leases of the lane or have asked for some within their ttl, the asker
-    /// included.
+    /// included. An owner who is refused is not counted.
     pub owners: u16,
+    /// The name of the destination in force, where that is another than the asker's: nothing was granted.
+    pub refused: Option<String>,
 }
 
 impl Leased {
     /// The answer to a request.
     #[must_use]
     pub fn new(leases: Vec<Lease>, owners: u16) -> Self {
-        Self { leases, owners }
+        Self {
+            leases,
+            owners,
+            refused: None,
+        }
+    }
+
+    /// The answer to who delivers elsewhere: the lane leads to this destination, and so many relays read it.
+    #[must_use]
+    pub fn elsewhere(destination: String, owners: u16) -> Self {
+        Self {
+            leases: Vec::new(),
+            owners,
+            refused: Some(destination),
+        }
     }
 }
 

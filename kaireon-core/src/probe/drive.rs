@@ -8,7 +8,7 @@ use crate::breaker::{CallResult, CircuitBreaker};
 use crate::cache::{CacheKey, CacheStore, SetCondition, SetOptions};
 use crate::event::Event;
 use crate::limiter::{LimitKey, RateLimit, RateLimiter};
-use crate::outbox::{DeadLetterQuery, Lane, LaneSet, LeaseRequest, Outbox};
+use crate::outbox::{DeadLetterQuery, Destination, Lane, LaneSet, LeaseRequest, Outbox};
 use crate::publisher::{EventPublisher, Subscription};
 use crate::search::{
     DeleteScope, Deletion, Document, IndexBatch, RebuildName, RebuildStep, SearchIndex, SearchQuery,
@@ -215,6 +215,7 @@ pub(crate) async fn outbox(outbox: &dyn Outbox, operation: &str) -> Result<()> {
                 owner: "relay".to_owned(),
                 ttl: Duration::from_secs(10),
                 max_ranges: 64,
+                destination: Destination::unnamed(),
             };
             outbox.lease(request).await.map(drop)
         }

@@ -36,6 +36,8 @@ pub(super) struct Worker {
     unsettled: Unsettled,
     /// Whether settling has failed.
     settles_first: bool,
+    /// Where the lane leads, when that is not this relay's destination.
+    elsewhere: Option<String>,
 }
 
 struct Pause {
@@ -84,6 +86,7 @@ impl Worker {
             ahead: Vec::new(),
             unsettled: Unsettled::default(),
             settles_first: false,
+            elsewhere: None,
         }
     }
 
@@ -143,7 +146,7 @@ impl Worker {
         // A short batch was all there was: what has come since is found when it is delivered.
         let reads_on = batch.is_empty() || u32::try_from(batch.len()).is_ok_and(|read| read >= limit);
         let from = match reads_on {
-            true => self.to_fetch(&batch, &unsettled),
+            true => self.ranges_to_ask(&batch, &unsettled),
             false => Vec::new(),
         };
         let asked: Vec<u16> = from.iter().map(|from| from.lease.range).collect();
@@ -179,7 +182,7 @@ impl Worker {
     }
 
     /// The ranges that may be asked, and what of them is in hand.
-    fn to_fetch(&mut self, batch: &[OutboxEntry], unsettled: &Unsettled) -> Vec<FetchFrom> {
+    fn ranges_to_ask(&mut self, batch: &[OutboxEntry], unsettled: &Unsettled) -> Vec<FetchFrom> {
         let now = Instant::now();
         self.pauses.retain(|range, pause| {
             // A range that may be asked again keeps its length until it succeeds.
@@ -292,12 +295,15 @@ impl Worker {
             owner: self.config.owner.clone(),
             ttl: self.config.lease_ttl,
             max_ranges,
+            destination: self.config.destination.clone(),
         };
         // Asking for what is held already tells how many share the lane.
         let held = u16::try_from(self.leases.len()).unwrap_or(RANGES);
         let asked = self.outbox.lease(request(held)).await?;
         let share = RANGES.div_ceil(asked.owners.max(1));
-        let leases = self.outbox.lease(request(share)).await?.leases;
+        let leased = self.outbox.lease(request(share)).await?;
+        self.tell_where_it_leads(leased.refused);
+        let leases = leased.leases;
         let before = std::mem::replace(&mut self.leases, leases);
         // Of a range that was somebody else's in between, what was read ahead may be out of order.
         let is_kept = |lease: &Lease| {
@@ -310,6 +316,22 @@ impl Worker {
         self.unsettled.keep(|range| kept.contains(&range));
         self.renew_at = after(Instant::now(), self.config.lease_ttl / 3);
         Ok(())
+    }
+
+    /// Says once that the lane leads elsewhere, and once that it does no more.
+    fn tell_where_it_leads(&mut self, elsewhere: Option<String>) {
+        let (lane, own) = (self.config.lane, &self.config.destination.name);
+        match &elsewhere {
+            Some(in_force) if self.elsewhere.is_none() => tracing::warn!(
+                %lane, destination = %own, %in_force,
+                "the lane leads to another destination, this relay takes nothing of it"
+            ),
+            None if self.elsewhere.is_some() => {
+                tracing::info!(%lane, destination = %own, "the lane leads to this relay's destination now");
+            }
+            _ => {}
+        }
+        self.elsewhere = elsewhere;
     }
 
     /// Measures the lane for the metrics.

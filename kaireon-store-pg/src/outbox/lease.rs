@@ -91,16 +91,22 @@ impl Lanes {
             owner,
             ttl,
             max_ranges,
+            destination,
         } = request;
+        destination.check()?;
         let now = self.own_time();
         let sql = &self.shared.sql;
         let mut unit = self.shared.client.begin().await?;
         self.take_turn(&mut unit, lane).await?;
-        let ranges = read_ranges(&mut unit, sql.outbox_ranges.query().bind(lane_number(lane))).await?;
         let query = sql.outbox_relays.query().bind(lane_number(lane)).bind(now);
         let live = unit.fetch_all(query).await.map_err(of_sql)?;
         let live = live.iter().map(|row| row.try_get::<String, _>(0));
         let mut live = live.collect::<Result<BTreeSet<_>, _>>().map_err(of_sql)?;
+        let admitted = self.admit(&mut unit, lane, (destination, ttl), &mut live);
+        if let Some(refused) = admitted.await? {
+            return Ok(refused);
+        }
+        let ranges = read_ranges(&mut unit, sql.outbox_ranges.query().bind(lane_number(lane))).await?;
         let plan = plan(ranges, &live, &owner, max_ranges);
         live.insert(owner.clone());
         // While the ranges that are given back are still this owner's.

@@ -92,7 +92,19 @@ impl Lanes {
             .into_iter()
             .map(|counted| waiting(counted, head))
             .sum::<u64>();
-        Ok(LaneStatus::new(waiting + late, oldest, dead))
+        let query = self.shared.sql.outbox_readers.query().bind(lane_number(lane));
+        let readers = self
+            .shared
+            .client
+            .fetch_optional(query.bind(self.own_time()))
+            .await?;
+        let (mut relays, mut destination) = (0, None);
+        if let Some(row) = readers {
+            let count: i64 = row.try_get("relays").map_err(of_sql)?;
+            relays = u16::try_from(count).unwrap_or(u16::MAX);
+            destination = row.try_get("destination").map_err(of_sql)?;
+        }
+        Ok(LaneStatus::new(waiting + late, oldest, dead).read_by(relays, destination))
     }
 }
 

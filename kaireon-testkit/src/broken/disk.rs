@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kaireon_core::digest::{Digest, MasterKey};
-use kaireon_core::outbox::{DeadLetter, Lane, LaneSet, OutboxEntry, OutboxPayload, Position, range_of};
+use kaireon_core::outbox::{
+    DeadLetter, Lane, LaneDestination, LaneSet, OutboxEntry, OutboxPayload, Position, range_of,
+};
 use kaireon_core::store::{Accepted, Epoch, ErasureId, ErasureReceipt, Generation, HistoryCursor};
 use kaireon_core::time::Timestamp;
 use kaireon_core::{
@@ -62,6 +64,7 @@ pub(super) struct LaneData {
     pub(super) dead: BTreeMap<(u16, Position), DeadLetter>,
     pub(super) leases: BTreeMap<u16, Held>,
     pub(super) askers: BTreeMap<String, Timestamp>,
+    pub(super) destination: Option<LaneDestination>,
     pub(super) tokens: u64,
     pub(super) written: u64,
 }

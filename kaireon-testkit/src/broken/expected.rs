@@ -248,7 +248,8 @@ expected! {
         may [an_erased_customer_is_gone_from_every_read];
     ErasureForgetsTheOutbox:
         [undelivered_entries_of_an_erased_customer_are_gone]
-        may [entries_after_the_erasure_are_delivered];
+        may [a_replayed_dead_letter_is_the_same_event_under_the_same_generation
+             entries_after_the_erasure_are_delivered];
     ErasureForgetsSummaries:
         [an_erased_customer_is_gone_from_every_read]
         may [a_customer_of_the_highest_generation_is_recorded_and_erased_like_any_other
@@ -274,6 +275,7 @@ expected! {
          a_replicated_record_of_an_erased_generation_is_refused
          another_request_erases_again]
         may [a_customer_of_the_highest_generation_is_recorded_and_erased_like_any_other
+             a_replayed_dead_letter_is_the_same_event_under_the_same_generation
              a_replicated_record_of_a_higher_generation_erases_what_lies_below
              entries_after_the_erasure_are_delivered
              no_write_that_began_before_the_receipt_appears_after_it
@@ -352,7 +354,8 @@ expected! {
     OutboxReordersACustomer:
         [entries_of_a_customer_keep_the_order_of_their_acknowledgements
          concurrent_customers_each_keep_their_order]
-        may [a_poisoned_entry_is_moved_aside_and_blocks_nobody
+        may [ranges_that_go_back_and_forth_lose_nothing
+             a_poisoned_entry_is_moved_aside_and_blocks_nobody
              a_relay_that_stops_leaves_the_rest_to_the_next
              entries_after_the_erasure_are_delivered
              fetch_returns_the_oldest_in_order_but_what_is_in_flight
@@ -371,22 +374,40 @@ expected! {
     LeasesAreShared:
         [a_range_is_leased_to_one_relay_at_a_time
          concurrent_requests_never_share_a_range]
-        may [a_relay_that_lost_a_range_settles_nothing
+        may [a_lane_leads_to_one_destination_at_a_time
+             who_has_given_back_every_range_is_no_longer_counted
+             a_relay_that_lost_a_range_settles_nothing
              a_renewed_lease_is_kept
              ranges_beyond_the_bound_are_given_back
              several_relays_deliver_each_entry_once_and_in_order];
+    LaneLeadsEverywhere:
+        [a_lane_leads_to_one_destination_at_a_time
+         a_lane_is_left_to_another_destination_when_its_relays_are_gone_for_its_hold]
+        may [a_destination_of_all_takes_the_lane_from_a_process_s_own];
+    CountsWhoHasLeft:
+        [who_has_given_back_every_range_is_no_longer_counted]
+        may [a_destination_of_all_takes_the_lane_from_a_process_s_own];
+    ReplayForgetsTheGeneration:
+        [a_replayed_dead_letter_is_the_same_event_under_the_same_generation];
     IgnoresLeaseTokens:
         [a_lease_expires_and_its_number_grows
          a_relay_that_lost_a_range_settles_nothing]
-        may [a_released_lease_is_free_at_once
+        may [a_destination_of_all_takes_the_lane_from_a_process_s_own
+             a_lane_is_left_to_another_destination_when_its_relays_are_gone_for_its_hold
+             a_relay_that_lost_a_range_moves_nothing_aside
+             a_released_lease_is_free_at_once
              several_relays_deliver_each_entry_once_and_in_order];
     SettlesWithoutLease:
         [what_no_lease_covers_is_not_settled]
-        may [a_lease_expires_and_its_number_grows
+        may [a_destination_of_all_takes_the_lane_from_a_process_s_own
+             a_relay_that_lost_a_range_moves_nothing_aside
+             a_lease_expires_and_its_number_grows
              a_relay_that_lost_a_range_settles_nothing];
     DropsPoisonedEntries:
         [a_poisoned_entry_is_moved_aside_and_blocks_nobody]
-        may [dead_letters_are_listed_by_range_and_position
+        may [a_relay_that_lost_a_range_moves_nothing_aside
+             a_replayed_dead_letter_is_the_same_event_under_the_same_generation
+             dead_letters_are_listed_by_range_and_position
              replayed_dead_letters_come_behind_all_others
              the_outbox_is_there_after_a_restart
              undelivered_entries_of_an_erased_customer_are_gone

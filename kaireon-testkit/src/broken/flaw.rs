@@ -118,6 +118,12 @@ pub enum Flaw {
     OutboxIgnoresLanes,
     /// A range may be leased by two owners.
     LeasesAreShared,
+    /// Relays of every destination share a lane.
+    LaneLeadsEverywhere,
+    /// A relay that has given everything back is counted until its leases would have ended.
+    CountsWhoHasLeft,
+    /// A replayed letter is of generation zero.
+    ReplayForgetsTheGeneration,
     /// A lease that was lost still settles and fetches.
     IgnoresLeaseTokens,
     /// What no lease covers is settled.

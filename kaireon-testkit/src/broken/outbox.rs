@@ -7,10 +7,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use kaireon_core::outbox::{
-    DeadLetter, DeadLetterId, DeadLetterQuery, FetchFrom, HostEvent, Lane, LaneSet, LaneStatus, Lease,
-    LeaseRequest, Leased, OutboxEntry, OutboxPayload, Position, RANGES, Settlement, Verdict, lease_lost,
+    Admission, DeadLetter, DeadLetterId, DeadLetterQuery, FetchFrom, HostEvent, Lane, LaneSet, LaneStatus,
+    Lease, LeaseRequest, Leased, OutboxEntry, OutboxPayload, Position, RANGES, Settlement, Verdict,
+    lease_lost,
 };
-use kaireon_core::store::Page;
+use kaireon_core::store::{Generation, Page};
 use kaireon_core::time::Timestamp;
 use kaireon_core::{Outbox, Result};
 
@@ -50,6 +51,7 @@ impl LaneData {
             owner,
             ttl,
             max_ranges,
+            destination: _,
         } = request;
         let expires = later(now, *ttl);
         self.leases.retain(|_, held| held.expires > now);
@@ -123,13 +125,29 @@ impl Outbox for PlainOutbox {
     async fn lease(&self, request: LeaseRequest) -> Result<Leased> {
         let mut disk = self.place.disk_mut(&self.handle, "lease")?;
         let now = self.place.now();
+        request.destination.check()?;
         let data = disk.outbox.entry(request.lane).or_default();
-        let leases = data.lease(&request, now, self.place.has(Flaw::LeasesAreShared));
         data.askers.retain(|_, until| *until > now);
+        let has_relays = !data.askers.is_empty();
+        match request
+            .destination
+            .admission(data.destination.as_ref(), has_relays, now)
+        {
+            Admission::Refused if !self.place.has(Flaw::LaneLeadsEverywhere) => {
+                let in_force = data.destination.as_ref().map(|in_force| in_force.name.clone());
+                let relays = u16::try_from(data.askers.len()).unwrap_or(u16::MAX);
+                return Ok(Leased::elsewhere(in_force.unwrap_or_default(), relays));
+            }
+            Admission::TakesOver => {
+                data.leases.clear();
+                data.askers.clear();
+            }
+            Admission::Joins | Admission::Refused => {}
+        }
+        data.destination = Some(request.destination.clone().granted(now, request.ttl));
+        let leases = data.lease(&request, now, self.place.has(Flaw::LeasesAreShared));
         data.askers.insert(request.owner.clone(), later(now, request.ttl));
-        let mut owners: BTreeSet<_> = data.leases.values().map(|held| held.owner.as_str()).collect();
-        owners.extend(data.askers.keys().map(String::as_str));
-        let owners = u16::try_from(owners.len()).unwrap_or(u16::MAX);
+        let owners = u16::try_from(data.askers.len()).unwrap_or(u16::MAX);
         Ok(Leased::new(leases, owners))
     }
 
@@ -137,12 +155,13 @@ impl Outbox for PlainOutbox {
         let mut disk = self.place.disk_mut(&self.handle, "release")?;
         for lease in leases {
             let data = disk.outbox.entry(lease.lane).or_default();
-            if data
-                .leases
-                .get(&lease.range)
-                .is_some_and(|held| held.token == lease.token)
+            let holds = |held: &Held| held.token == lease.token;
+            if data.leases.get(&lease.range).is_some_and(holds)
+                && let Some(Held { owner, .. }) = data.leases.remove(&lease.range)
+                && data.leases.values().all(|held| held.owner != owner)
+                && !self.place.has(Flaw::CountsWhoHasLeft)
             {
-                data.leases.remove(&lease.range);
+                data.askers.remove(&owner);
             }
         }
         Ok(())
@@ -251,7 +270,11 @@ impl Outbox for PlainOutbox {
                 false => data.dead.remove(&(range, position)),
             };
             if let Some(DeadLetter { entry, .. }) = letter {
-                disk.enqueue(lane, entry.generation, now, entry.payload);
+                let generation = match self.place.has(Flaw::ReplayForgetsTheGeneration) {
+                    true => Generation::ZERO,
+                    false => entry.generation,
+                };
+                disk.enqueue(lane, generation, now, entry.payload);
                 found += 1;
             }
         }
@@ -266,11 +289,11 @@ impl Outbox for PlainOutbox {
             return Ok(LaneStatus::default());
         };
         let oldest = data.entries.values().map(|entry| entry.enqueued_at).min();
-        Ok(LaneStatus::new(
-            data.entries.len() as u64,
-            oldest,
-            data.dead.len() as u64,
-        ))
+        let now = self.place.now();
+        let relays = data.askers.values().filter(|until| **until > now).count();
+        let in_force = data.destination.as_ref().map(|in_force| in_force.name.clone());
+        let status = LaneStatus::new(data.entries.len() as u64, oldest, data.dead.len() as u64);
+        Ok(status.read_by(u16::try_from(relays).unwrap_or(u16::MAX), in_force))
     }
 
     async fn wait(&self, lane: Lane, seen: u64, at_most: Duration) -> Result<u64> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kaireon_core::outbox::{FetchFrom, Lane, LeaseRequest, OutboxPayload, RANGES};
+use kaireon_core::outbox::{Destination, FetchFrom, Lane, LeaseRequest, OutboxPayload, RANGES};
 use kaireon_core::store::{MAX_PAGE, Recorded, ScanQuery, SummaryQuery};
 use kaireon_core::{CustomerId, Interaction, InteractionStore, Outbox};
 
@@ -117,6 +117,7 @@ async fn waiting(outbox: &Arc<dyn Outbox>) -> Vec<Interaction> {
             owner: "parent".to_owned(),
             ttl: Duration::from_secs(60),
             max_ranges: RANGES,
+            destination: Destination::unnamed(),
         };
         let leases = outbox
             .lease(request)

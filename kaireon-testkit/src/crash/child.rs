@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kaireon_core::outbox::{
-    FetchFrom, Lane, LaneSet, LeaseRequest, OutboxPayload, RANGES, Settlement, Verdict,
+    Destination, FetchFrom, Lane, LaneSet, LeaseRequest, OutboxPayload, RANGES, Settlement, Verdict,
 };
 use kaireon_core::store::{Erasure, ErasureId, RecordBatch};
 use kaireon_core::{InteractionStore, Outbox};
@@ -129,6 +129,7 @@ async fn relay(outbox: Arc<dyn Outbox>) {
             owner: "child".to_owned(),
             ttl: TTL,
             max_ranges: RANGES,
+            destination: Destination::unnamed(),
         };
         let leases = outbox
             .lease(request)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kaireon_core::outbox::{
-    DeadLetterId, DeadLetterQuery, FetchFrom, Lane, LeaseRequest, RANGES, Settlement, Verdict,
+    DeadLetterId, DeadLetterQuery, Destination, FetchFrom, Lane, LeaseRequest, RANGES, Settlement, Verdict,
 };
 use kaireon_core::{Outbox, Result};
 
@@ -23,6 +23,7 @@ pub(super) async fn deliver(
         owner: "relay".to_owned(),
         ttl,
         max_ranges: RANGES,
+        destination: Destination::unnamed(),
     };
     let leases = outbox.lease(request).await?.leases;
     let mine = leases.iter().filter(|lease| lease.range == range);
@@ -56,6 +57,7 @@ pub(super) async fn waiting(outbox: &Arc<dyn Outbox>, lane: Lane) -> Result<Vec<
         owner: "relay".to_owned(),
         ttl: Duration::from_secs(60),
         max_ranges: RANGES,
+        destination: Destination::unnamed(),
     };
     let mut leases = outbox.lease(request).await?.leases;
     leases.sort_by_key(|lease| lease.range);

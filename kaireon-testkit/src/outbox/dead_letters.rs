@@ -167,3 +167,43 @@ pub async fn replayed_dead_letters_come_behind_all_others(fixture: &dyn StoreFix
         ["c", "a", "d", "b"]
     );
 }
+
+/// A replayed letter is a new entry of the same event: its id, its payload, and the generation it was accepted under, so
+/// that an erasure finds it as it would have found the entry.
+pub async fn a_replayed_dead_letter_is_the_same_event_under_the_same_generation(fixture: &dyn StoreFixture) {
+    let world = World::open(fixture).await;
+    if !world.can(&[Need::Outbox, Need::Erasure]).await {
+        return;
+    }
+    let outbox = world.outbox();
+    outbox.set_lanes(LaneSet::of(&[Lane::Publish])).await.unwrap();
+    // Generation zero would be kept by chance.
+    world.erase("anna", "first").await;
+    world.record(&world.event("anna").id("again").built()).await;
+    let before = poison_all(&outbox, Lane::Publish).await;
+    assert_eq!(before.len(), 1);
+    assert_ne!(before[0].generation, kaireon_core::store::Generation::ZERO);
+    let letters = listed(&outbox, Lane::Publish, 10).await;
+    outbox
+        .replay(Lane::Publish, vec![id_of(&letters[0])])
+        .await
+        .unwrap();
+    let leases = lease_all(&outbox, Lane::Publish, "relay").await;
+    let after = fetch(&outbox, &leases, 10).await.unwrap();
+    let [entry] = &after[..] else {
+        panic!("one was replayed")
+    };
+    let what = |entry: &kaireon_core::outbox::OutboxEntry| {
+        (
+            entry.tenant.clone(),
+            entry.range,
+            entry.generation,
+            entry.payload.clone(),
+        )
+    };
+    assert_eq!(what(entry), what(&before[0]));
+    assert!(entry.position > before[0].position);
+    world.erase("anna", "second").await;
+    assert_eq!(fetch(&outbox, &leases, 10).await.unwrap(), []);
+    assert!(outbox.status(Lane::Publish).await.unwrap().is_empty());
+}

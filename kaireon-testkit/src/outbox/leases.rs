@@ -192,3 +192,27 @@ pub async fn concurrent_requests_never_share_a_range(fixture: &dyn StoreFixture)
     );
     assert!(all.len() >= 8, "and none goes without");
 }
+
+/// A relay that leaves in order takes its share of the count with it, so that the others take over all of its ranges.
+pub async fn who_has_given_back_every_range_is_no_longer_counted(fixture: &dyn StoreFixture) {
+    let world = World::open(fixture).await;
+    if !world.can(&[Need::Outbox]).await {
+        return;
+    }
+    let (outbox, other) = (world.outbox(), world.second_handle().await.outbox().unwrap());
+    let mut first = lease(&outbox, Lane::Publish, "first", TTL, 32).await.leases;
+    assert_eq!(lease(&other, Lane::Publish, "second", TTL, 32).await.owners, 2);
+    let last = first.split_off(31);
+    outbox.release(first).await.unwrap();
+    assert_eq!(
+        lease(&other, Lane::Publish, "second", TTL, 32).await.owners,
+        2,
+        "it holds one still"
+    );
+    outbox.release(last).await.unwrap();
+    let second = lease(&other, Lane::Publish, "second", TTL, RANGES).await;
+    assert_eq!((second.owners, second.leases.len()), (1, usize::from(RANGES)));
+    assert_eq!(other.status(Lane::Publish).await.unwrap().relays, 1);
+    // It may come again.
+    assert_eq!(lease(&outbox, Lane::Publish, "first", TTL, 1).await.owners, 2);
+}

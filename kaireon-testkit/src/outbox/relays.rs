@@ -139,3 +139,57 @@ pub async fn a_relay_that_stops_leaves_the_rest_to_the_next(fixture: &dyn StoreF
     let rest = drain(&outbox, Lane::Publish, "second").await;
     assert_eq!(ids(&rest), ["4", "5", "6", "7", "8", "9"]);
 }
+
+/// Two handles hold the ranges in turn, each for a part of what waits, while more is recorded: each entry is settled
+/// once, each customer's in order.
+pub async fn ranges_that_go_back_and_forth_lose_nothing(fixture: &dyn StoreFixture) {
+    let world = World::open(fixture).await;
+    if !world.can(&[Need::Outbox]).await {
+        return;
+    }
+    let outboxes = [world.outbox(), world.second_handle().await.outbox().unwrap()];
+    outboxes[0]
+        .set_lanes(LaneSet::of(&[Lane::Publish]))
+        .await
+        .unwrap();
+    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let (mut recorded, mut settled_so_far) = (0, 0);
+    for round in 0..24 {
+        let outbox = &outboxes[round % 2];
+        if round < 12 {
+            for _ in 0..5 {
+                let event = world
+                    .event(&format!("c{}", recorded % 3))
+                    .id(format!("{recorded:03}"));
+                world.record(&event.built()).await;
+                recorded += 1;
+            }
+        }
+        let held = lease(
+            outbox,
+            Lane::Publish,
+            &format!("relay-{}", round % 2),
+            TTL,
+            RANGES,
+        )
+        .await;
+        let held = held.leases;
+        let entries = fetch(outbox, &held, 7).await.unwrap();
+        // The last one read is left to the other, as are all behind it.
+        let kept = entries.len().saturating_sub(usize::from(round < 20));
+        let settlements = entries[..kept].iter();
+        let settlements = settlements.map(|entry| settled(entry, Verdict::Delivered));
+        outbox.settle(&held, settlements.collect()).await.unwrap();
+        for entry in &entries[..kept] {
+            let told = found.entry(entry.partition().to_owned()).or_default();
+            told.push(entry.to_event().id().to_owned());
+            settled_so_far += 1;
+        }
+        outbox.release(held).await.unwrap();
+    }
+    assert_eq!((recorded, settled_so_far), (60, 60), "each is settled once");
+    for told in found.values() {
+        assert!(told.windows(2).all(|pair| pair[0] < pair[1]), "{told:?}");
+    }
+    assert!(outboxes[0].status(Lane::Publish).await.unwrap().is_empty());
+}

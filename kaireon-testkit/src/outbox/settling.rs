@@ -191,3 +191,26 @@ pub async fn fetch_returns_the_oldest_in_order_but_what_is_in_flight(fixture: &d
     );
     assert_eq!(outbox.fetch(Vec::new(), 10).await.unwrap(), []);
 }
+
+/// A relay that was stopped and comes back moves nothing aside of what is another's by now.
+pub async fn a_relay_that_lost_a_range_moves_nothing_aside(fixture: &dyn StoreFixture) {
+    let world = World::open(fixture).await;
+    if !world.can(&[Need::Outbox]).await {
+        return;
+    }
+    let (outbox, other) = (world.outbox(), world.second_handle().await.outbox().unwrap());
+    let events = (0..2).map(|n| host_event(&world, Some("anna"), &format!("e{n}")));
+    outbox.append(events.collect()).await.unwrap();
+    let first = lease_all(&outbox, Lane::Publish, "first").await;
+    let entries = fetch(&outbox, &first, 10).await.unwrap();
+    outbox.release(first.clone()).await.unwrap();
+    let second = lease_all(&other, Lane::Publish, "second").await;
+    let poisoned = || vec![settled(&entries[0], Verdict::Poisoned("too large".into()))];
+    world.refused(outbox.settle(&first, poisoned()).await, ErrorKind::Fenced);
+    let status = outbox.status(Lane::Publish).await.unwrap();
+    assert_eq!((status.backlog, status.dead_letters), (2, 0));
+    assert_eq!(fetch(&other, &second, 10).await.unwrap(), entries);
+    other.settle(&second, poisoned()).await.unwrap();
+    let status = outbox.status(Lane::Publish).await.unwrap();
+    assert_eq!((status.backlog, status.dead_letters), (1, 1));
+}

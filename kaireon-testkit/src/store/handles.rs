@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kaireon_core::outbox::{DeadLetterId, DeadLetterQuery, Lane, LaneSet, LeaseRequest, Position};
+use kaireon_core::outbox::{
+    DeadLetterId, DeadLetterQuery, Destination, Lane, LaneSet, LeaseRequest, Position,
+};
 use kaireon_core::store::{
     Durability, Epoch, Erasure, ErasureId, FenceRequest, HistoryQuery, Purge, RecordBatch, ScanQuery,
     SummaryQuery, TombstoneQuery,
@@ -160,6 +162,7 @@ async fn every_call(
             owner: "closed".to_owned(),
             ttl: Duration::from_secs(1),
             max_ranges: 1,
+            destination: Destination::unnamed(),
         };
         answers.push(("lease", outbox.lease(request).await.err()));
         let query = DeadLetterQuery::new(Lane::Publish);

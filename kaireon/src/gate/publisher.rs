@@ -8,7 +8,7 @@ use kaireon_core::store::BatchOutcome;
 use kaireon_core::{Event, EventPublisher, EventType, Result};
 
 use super::Gate;
-use crate::stream::EventStream;
+use crate::stream::{EventStream, Wants};
 
 /// A publisher behind a gate. `disconnect` closes the gate of this set; the backend itself is closed by the
 /// facade.
@@ -44,9 +44,10 @@ impl EventPublisher for GatedPublisher {
 
     async fn subscribe(&self, subscription: Subscription) -> Result<Subscriber> {
         let _pass = self.gate.enter("subscribe")?;
+        let wants = Wants::of(&subscription.topics);
         // First the subscription, then the lane: what the lane's first entries tell then finds its reader.
         let subscriber = self.inner.subscribe(subscription).await?;
-        self.stream.listen(subscriber).await
+        self.stream.listen(subscriber, wants).await
     }
 
     fn has_subscribers(&self, topic: &EventType) -> Option<bool> {

@@ -26,16 +26,22 @@ impl Core {
         let Some(outbox) = self.outbox.as_ref().filter(|_| self.reach == Reach::Shared) else {
             return self.set_lane(Wanted::Off).await;
         };
-        let others = async || readers::others(&**outbox, &self.relays.owner).await;
-        if others().await? > 0 {
+        if self.is_read_by_others(&**outbox).await? {
             return Ok(());
         }
         self.set_lane(Wanted::Off).await?;
         // Who came in between may have turned it on before it was turned off.
-        if others().await? > 0 {
+        if self.is_read_by_others(&**outbox).await? {
             self.set_lane(Wanted::On).await?;
         }
         Ok(())
+    }
+
+    async fn is_read_by_others(&self, outbox: &dyn Outbox) -> Result<bool> {
+        match self.policy {
+            LanePolicy::Never => readers::is_read(outbox).await,
+            _ => readers::is_read_by_others(outbox, &self.relays).await,
+        }
     }
 
     /// Ends the relay when the last subscriber of this process has left, so that others get its share, and turns
@@ -73,7 +79,7 @@ impl Core {
         let expires = self.policy == LanePolicy::WhileSubscribed;
         let grows = outbox.lanes().await?.contains(Lane::Publish)
             || (expires && outbox.status(Lane::Publish).await?.backlog > 0);
-        let is_read = !grows || readers::others(&**outbox, &self.relays.owner).await? > 0;
+        let is_read = !grows || self.is_read_by_others(&**outbox).await?;
         if !unread.note(is_read, Instant::now(), self.leftovers_wait) {
             return Ok(());
         }

@@ -5,31 +5,54 @@
 //! it stay on when everybody is gone, because the outbox would grow for ever. So who runs a relay is asked of the
 //! store, which knows its owners of leases, and a lane that nobody reads is turned off after a while: a rolling
 //! restart is shorter.
+//!
+//! Nor may two who deliver to different places share it. The store grants leases to the relays of one destination:
+//! a broker is one for all processes that are configured for it, the subscribers of a process are one of their own. So a
+//! second process is refused its subscription, with a word about where the events go, and a stream to another broker
+//! takes nothing while the first is there.
 
 use std::time::Duration;
 
 use kaireon_core::outbox::{Lane, LeaseRequest};
+use kaireon_core::relay::RelayConfig;
 use kaireon_core::{Outbox, Result};
 use tokio::time::Instant;
 
 /// For how long the question itself counts as an owner: no longer than needs be, because relays share by the count.
 const ASKING: Duration = Duration::from_millis(1);
 
-/// How many others run a relay of the lane. Only to be asked while the owner's own relay does not run: it gives back
-/// what that holds.
-pub(super) async fn others(outbox: &dyn Outbox, owner: &str) -> Result<u16> {
-    announce(outbox, owner, ASKING).await
+/// Whether others read the lane, or may come back to it. Only to be asked while the stream's own relay does not run: it
+/// gives back what that holds.
+pub(super) async fn is_read_by_others(outbox: &dyn Outbox, relays: &RelayConfig) -> Result<bool> {
+    let leased = outbox.lease(request(relays, ASKING)).await?;
+    Ok(leased.refused.is_some() || leased.owners > 1)
 }
 
-/// Makes the owner count as one who runs a relay before it does; returns how many others do.
-pub(super) async fn announce(outbox: &dyn Outbox, owner: &str, ttl: Duration) -> Result<u16> {
-    let request = LeaseRequest {
+/// Whether anybody reads the lane; for who never does, and so claims nothing by asking.
+pub(super) async fn is_read(outbox: &dyn Outbox) -> Result<bool> {
+    Ok(outbox.status(Lane::Publish).await?.relays > 0)
+}
+
+/// Makes the stream count as one that reads before its relay does; returns where the lane leads, if it is elsewhere.
+pub(super) async fn announce(outbox: &dyn Outbox, relays: &RelayConfig) -> Result<Option<String>> {
+    let leased = outbox.lease(request(relays, relays.lease_ttl)).await?;
+    Ok(leased.refused)
+}
+
+/// Where the lane leads, if that is no longer where the stream's relay delivers to.
+pub(super) async fn elsewhere(outbox: &dyn Outbox, relays: &RelayConfig) -> Result<Option<String>> {
+    let in_force = outbox.status(Lane::Publish).await?.destination;
+    Ok(in_force.filter(|in_force| *in_force != relays.destination.name))
+}
+
+fn request(relays: &RelayConfig, ttl: Duration) -> LeaseRequest {
+    LeaseRequest {
         lane: Lane::Publish,
-        owner: owner.to_owned(),
+        owner: relays.owner.clone(),
         ttl,
         max_ranges: 0,
-    };
-    Ok(outbox.lease(request).await?.owners.saturating_sub(1))
+        destination: relays.destination.clone(),
+    }
 }
 
 /// For how long nobody was seen to read a lane that is on.
@@ -56,6 +79,7 @@ impl Unread {
 mod tests {
     use kaireon_core::InteractionStore;
     use kaireon_core::memory::MemoryStore;
+    use kaireon_core::outbox::Destination;
 
     use super::*;
 
@@ -73,14 +97,27 @@ mod tests {
         assert!(!unread.note(false, at(22), patience), "it begins anew");
     }
 
+    fn relays(owner: &str) -> RelayConfig {
+        RelayConfig {
+            owner: owner.to_owned(),
+            destination: Destination::process(owner),
+            ..RelayConfig::new(Lane::Publish)
+        }
+    }
+
     #[tokio::test]
     async fn who_is_announced_is_seen_by_others_and_not_by_itself() {
         let outbox = MemoryStore::new().outbox().unwrap();
-        assert_eq!(others(&*outbox, "one").await.unwrap(), 0);
+        let (one, two) = (relays("one"), relays("two"));
+        assert!(!is_read_by_others(&*outbox, &one).await.unwrap());
         tokio::time::sleep(ASKING * 3).await;
-        announce(&*outbox, "one", Duration::from_secs(60)).await.unwrap();
-        assert_eq!(others(&*outbox, "two").await.unwrap(), 1);
-        tokio::time::sleep(ASKING * 3).await;
-        assert_eq!(others(&*outbox, "one").await.unwrap(), 0);
+        assert!(!is_read(&*outbox).await.unwrap());
+        assert_eq!(announce(&*outbox, &one).await.unwrap(), None);
+        assert!(is_read(&*outbox).await.unwrap());
+        assert!(is_read_by_others(&*outbox, &two).await.unwrap());
+        assert_eq!(announce(&*outbox, &two).await.unwrap().as_deref(), Some("one"));
+        assert_eq!(elsewhere(&*outbox, &two).await.unwrap().as_deref(), Some("one"));
+        assert_eq!(elsewhere(&*outbox, &one).await.unwrap(), None);
+        assert!(!is_read_by_others(&*outbox, &one).await.unwrap());
     }
 }

@@ -1,6 +1,7 @@
 use kaireon_core::memory::{MemoryPublisher, MemoryStore};
-use kaireon_core::publisher::Subscription;
-use kaireon_core::{EventType, InteractionStore};
+use kaireon_core::outbox::HostEvent;
+use kaireon_core::publisher::{PublisherCapabilities, Subscription};
+use kaireon_core::{CustomerId, Event, EventType, InteractionStore, TenantId};
 
 use super::*;
 
@@ -13,11 +14,12 @@ async fn a_lane_that_was_handed_over_in_vain_is_looked_after_again() {
         Some(Arc::clone(&outbox)),
         Arc::clone(&publisher),
         Duration::from_secs(60),
+        None,
     );
     stream.start().await.unwrap();
     let topic = Subscription::to([EventType::interaction_recorded()]);
     let subscriber = stream
-        .listen(publisher.subscribe(topic).await.unwrap())
+        .listen(publisher.subscribe(topic).await.unwrap(), Wants::Recorded)
         .await
         .unwrap();
     let is_on = async || outbox.lanes().await.unwrap().contains(Lane::Publish);
@@ -55,6 +57,7 @@ impl Processes {
             Some(Arc::clone(&self.outbox)),
             Arc::clone(&publisher),
             patience,
+            None,
         );
         stream.prepare().await.unwrap();
         stream.start().await.unwrap();
@@ -80,7 +83,7 @@ impl Processes {
 async fn subscribed(stream: &EventStream, publisher: &Arc<dyn EventPublisher>) -> Subscriber {
     let topic = Subscription::to([EventType::interaction_recorded()]);
     let subscriber = publisher.subscribe(topic).await.unwrap();
-    stream.listen(subscriber).await.unwrap()
+    stream.listen(subscriber, Wants::Recorded).await.unwrap()
 }
 
 const SOON: Duration = Duration::from_millis(40);
@@ -108,7 +111,20 @@ async fn subscribers_of_one_process_outlive_the_start_and_the_end_of_another() {
     let (one, publisher) = processes.start(LanePolicy::WhileSubscribed, SOON).await;
     let subscriber = subscribed(&one, &publisher).await;
     let (two, of_two) = processes.start(LanePolicy::WhileSubscribed, SOON).await;
-    drop(subscribed(&two, &of_two).await);
+    let topic = Subscription::to([EventType::interaction_recorded()]);
+    let second = of_two.subscribe(topic).await.unwrap();
+    let error = two.listen(second, Wants::Recorded).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.is_transient()),
+        (ErrorKind::Unavailable, true),
+        "{error}"
+    );
+    assert!(error.context().contains("subscribe where they go"), "{error}");
+    // Events that this process publishes itself are another matter.
+    let own = of_two
+        .subscribe(Subscription::to([EventType::new("own.v1").unwrap()]))
+        .await;
+    drop(two.listen(own.unwrap(), Wants::OwnEvents).await.unwrap());
     tokio::time::sleep(LATER).await;
     two.drain(Instant::now() + LATER).await.unwrap();
     assert!(processes.is_on().await);
@@ -137,4 +153,145 @@ async fn the_last_to_end_turns_the_lane_off() {
     assert!(processes.is_on().await);
     stream.drain(Instant::now() + LATER).await.unwrap();
     assert!(!processes.is_on().await);
+}
+
+/// Everybody's: it does not know its subscribers.
+#[derive(Debug, Default)]
+struct Broker {
+    name: &'static str,
+    told: Mutex<Vec<String>>,
+}
+
+#[async_trait::async_trait]
+impl EventPublisher for Broker {
+    fn capabilities(&self) -> PublisherCapabilities {
+        PublisherCapabilities::minimal(self.name)
+    }
+
+    async fn publish(&self, event: Event) -> Result<()> {
+        self.told.lock().push(event.id().to_owned());
+        Ok(())
+    }
+
+    async fn subscribe(&self, _: Subscription) -> Result<Subscriber> {
+        Err(Error::unsupported(self.name, "subscribe"))
+    }
+
+    async fn disconnect(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Processes {
+    async fn start_with(&self, name: &'static str) -> (Arc<EventStream>, Arc<Broker>) {
+        let broker = Arc::new(Broker {
+            name,
+            ..Broker::default()
+        });
+        let stream = EventStream::new(
+            (LanePolicy::Always, Reach::Shared),
+            Some(Arc::clone(&self.outbox)),
+            Arc::clone(&broker) as _,
+            LATER * 100,
+            None,
+        );
+        stream.prepare().await.unwrap();
+        stream.start().await.unwrap();
+        (stream, broker)
+    }
+
+    /// Events of many customers, so that every range has some.
+    async fn append(&self, from: usize) -> Vec<String> {
+        let event = |n: usize| HostEvent {
+            tenant: TenantId::new("t").unwrap(),
+            customer: Some(CustomerId::new(format!("c{n}")).unwrap()),
+            event: Event::new("own.v1", &n).unwrap().with_id(n.to_string()).unwrap(),
+        };
+        let events = (from..from + 300).map(event);
+        self.outbox.append(events.collect()).await.unwrap();
+        (from..from + 300).map(|n| n.to_string()).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_broker_gets_everything_though_others_are_configured_for_another_or_for_themselves() {
+    let processes = Processes::new();
+    let (own, publisher) = processes.start(LanePolicy::WhileSubscribed, LATER * 100).await;
+    let subscriber = subscribed(&own, &publisher).await;
+    // It comes later, and is everybody's.
+    let (first, broker) = processes.start_with("orders").await;
+    let (second, other) = processes.start_with("elsewhere").await;
+    let (third, same) = processes.start_with("orders").await;
+    // What the first relay took before it lost the lane is settled by then.
+    while processes.outbox.status(Lane::Publish).await.unwrap().relays < 2 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let expected = processes.append(0).await;
+    let told = async {
+        while broker.told.lock().len() + same.told.lock().len() < expected.len() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(20), told).await.is_ok());
+    assert!(other.told.lock().is_empty(), "two brokers share the events");
+    let mut told = broker.told.lock().clone();
+    told.extend(same.told.lock().iter().cloned());
+    told.sort();
+    let mut expected = expected;
+    expected.sort();
+    assert_eq!(told, expected, "each is told once");
+    let status = processes.outbox.status(Lane::Publish).await.unwrap();
+    assert_eq!(status.destination.as_deref(), Some("orders"));
+    let topic = Subscription::to([EventType::interaction_recorded()]);
+    let late = publisher.subscribe(topic).await.unwrap();
+    let error = own.listen(late, Wants::Recorded).await.unwrap_err();
+    assert!(error.context().contains("`orders`"), "{error}");
+    drop(subscriber);
+    for stream in [own, second, first, third] {
+        stream.drain(Instant::now() + LATER).await.unwrap();
+    }
+    assert!(
+        processes.is_on().await,
+        "a broker's lane stays on: it is read again after a restart"
+    );
+}
+
+#[tokio::test]
+async fn the_subscribers_of_the_next_process_get_what_is_recorded_once_the_first_has_ended() {
+    let processes = Processes::new();
+    let (one, of_one) = processes.start(LanePolicy::WhileSubscribed, LATER * 100).await;
+    let (two, of_two) = processes.start(LanePolicy::WhileSubscribed, LATER * 100).await;
+    let first = subscribed(&one, &of_one).await;
+    let topic = || {
+        Subscription::to([
+            EventType::interaction_recorded(),
+            EventType::new("own.v1").unwrap(),
+        ])
+    };
+    let refused = of_two.subscribe(topic()).await.unwrap();
+    assert!(two.listen(refused, Wants::Recorded).await.is_err());
+    drop(first);
+    one.drain(Instant::now() + LATER).await.unwrap();
+    // The one who ends asks whether others read, and counts for that moment.
+    let mut second = loop {
+        let second = of_two.subscribe(topic()).await.unwrap();
+        match two.listen(second, Wants::Recorded).await {
+            Ok(second) => break second,
+            Err(error) => assert!(error.is_transient(), "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    };
+    assert!(processes.is_on().await);
+    let expected = processes.append(0).await;
+    for _ in &expected {
+        let delivery = tokio::time::timeout(Duration::from_secs(20), second.next_delivery());
+        delivery
+            .await
+            .expect("an event came")
+            .unwrap()
+            .unwrap()
+            .ack()
+            .await
+            .unwrap();
+    }
 }

@@ -142,6 +142,7 @@ async fn events_that_were_not_delivered_are_delivered_by_the_next_run() {
         owner: "another".to_owned(),
         ttl: std::time::Duration::from_millis(1_500),
         max_ranges: kaireon::core::outbox::RANGES,
+        destination: kaireon::core::outbox::Destination::unnamed(),
     };
     crate::support::until("the ranges are free", async || {
         outbox.lease(request.clone()).await.unwrap().leases.len()

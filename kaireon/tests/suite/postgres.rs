@@ -1,9 +1,15 @@
 //! The store on PostgreSQL, chosen by the environment. Each test has a server of its own, which it may also stop.
 
 use std::error::Error as _;
+use std::sync::{Arc, Mutex};
 
+use async_trait::async_trait;
+use kaireon::core::outbox::Lane;
+use kaireon::core::publisher::{PublisherCapabilities, Subscriber, Subscription};
 use kaireon::core::store::{Durability, SummaryQuery};
-use kaireon::core::{CustomerId, ErrorKind, InteractionStore, PeriodType, TenantId};
+use kaireon::core::{
+    CustomerId, ErrorKind, Event, EventPublisher, InteractionStore, Outbox, PeriodType, TenantId,
+};
 use kaireon::{Config, Infra, Outcome, Part, Problems};
 use kaireon_testkit::server::{PostgresServer, Shutdown};
 
@@ -195,4 +201,114 @@ async fn a_server_that_is_gone_is_not_ready_and_heals_without_a_restart_of_the_h
     assert!(!is_new(&infra, "c", "k").await);
     assert!(is_new(&infra, "c", "k2").await);
     assert!(infra.shutdown(LONG).await.is_clean());
+}
+
+/// A stream that every process reaches; it notes what it is given.
+#[derive(Clone, Debug)]
+struct Broker {
+    name: &'static str,
+    told: Arc<Mutex<Vec<String>>>,
+}
+
+#[async_trait]
+impl EventPublisher for Broker {
+    fn capabilities(&self) -> PublisherCapabilities {
+        PublisherCapabilities::minimal(self.name)
+    }
+
+    async fn publish(&self, event: Event) -> kaireon::core::Result<()> {
+        self.told.lock().unwrap().push(event.id().to_owned());
+        Ok(())
+    }
+
+    async fn subscribe(&self, _: Subscription) -> kaireon::core::Result<Subscriber> {
+        Err(kaireon::core::Error::unsupported(self.name, "subscribe"))
+    }
+
+    async fn disconnect(&self) -> kaireon::core::Result<()> {
+        Ok(())
+    }
+}
+
+async fn started_with(server: &PostgresServer, name: &'static str) -> (Infra, Broker) {
+    let broker = Broker {
+        name,
+        told: Arc::default(),
+    };
+    let made = broker.clone();
+    let builder = Infra::builder().config(at(server).with_event_publisher(name));
+    let builder = builder.register_publisher(name, move |_| {
+        let made = made.clone();
+        async move { Ok(made) }
+    });
+    (builder.build().await.unwrap(), broker)
+}
+
+/// Records of so many customers, so that every range has some; their ids.
+async fn record_many(infra: &Infra, round: &str) -> Vec<String> {
+    let mut ids = Vec::new();
+    for n in 0..200 {
+        let event = shown(&format!("c{n}"), &format!("{round}-{n}"));
+        infra.store().record_event(event.clone()).await.unwrap();
+        ids.push(event.id.to_string());
+    }
+    ids.sort();
+    ids
+}
+
+async fn leads_to(infra: &Infra, name: &str) -> bool {
+    let outbox = infra.store().outbox().unwrap();
+    let status = outbox.status(Lane::Publish).await.unwrap();
+    status.destination.as_deref() == Some(name)
+}
+
+#[tokio::test]
+#[ignore = "needs postgres-bin: set KAIREON_TEST_PG_BINDIR"]
+async fn differently_configured_instances_never_share_the_events_of_one_store() {
+    let server = server().await;
+    let one = started(at(&server)).await;
+    let two = started(at(&server)).await;
+    let mut events = one.events().subscribe(recorded_topic()).await.unwrap();
+    // Another process's subscribers would get half of them.
+    let error = two.events().subscribe(recorded_topic()).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.is_transient()),
+        (ErrorKind::Unavailable, true),
+        "{error}"
+    );
+    assert!(error.context().contains("subscribe where they go"), "{error}");
+    let expected = record_many(&two, "1").await;
+    let mut told = Vec::new();
+    for _ in &expected {
+        told.push(next_event(&mut events).await.id().to_owned());
+    }
+    told.sort();
+    assert_eq!(told, expected);
+
+    // A broker is everybody's: it gets all of them from now on.
+    let (three, orders) = started_with(&server, "orders").await;
+    until("the lane leads to the broker", async || {
+        leads_to(&three, "orders").await
+    })
+    .await;
+    let (four, elsewhere) = started_with(&server, "elsewhere").await;
+    let expected = record_many(&one, "2").await;
+    until("the broker is told", async || {
+        orders.told.lock().unwrap().len() >= expected.len()
+    })
+    .await;
+    let mut told = orders.told.lock().unwrap().clone();
+    told.sort();
+    assert_eq!(told, expected);
+    assert!(leads_to(&four, "orders").await);
+    assert!(elsewhere.told.lock().unwrap().is_empty());
+    let nothing = tokio::time::timeout(std::time::Duration::from_millis(100), events.next_delivery()).await;
+    assert!(nothing.is_err(), "a subscriber is told what the broker is told");
+    let error = two.events().subscribe(recorded_topic()).await.unwrap_err();
+    assert!(error.context().contains("`orders`"), "{error}");
+    drop(events);
+    for infra in [four, three, two, one] {
+        let report = infra.shutdown(LONG).await;
+        assert!(report.is_clean(), "{report}");
+    }
 }

@@ -7,8 +7,8 @@ use chrono::TimeDelta;
 use super::{anna, erasure, event, noon, store, tenant};
 use crate::memory::{MemoryOptions, MemoryPlace, MemoryStore};
 use crate::outbox::{
-    DeadLetterQuery, FetchFrom, HostEvent, Lane, LaneSet, Lease, LeaseRequest, Outbox, OutboxEntry,
-    OutboxPayload, RANGES, Settlement, Verdict,
+    DeadLetterQuery, Destination, FetchFrom, HostEvent, Lane, LaneSet, Lease, LeaseRequest, Outbox,
+    OutboxEntry, OutboxPayload, RANGES, Settlement, Verdict,
 };
 use crate::time::ManualClock;
 use crate::{CustomerId, Error, ErrorKind, Event, InteractionStore};
@@ -21,6 +21,7 @@ async fn lease(outbox: &dyn Outbox, owner: &str, max_ranges: u16) -> (Vec<Lease>
         owner: owner.to_owned(),
         ttl: TTL,
         max_ranges,
+        destination: Destination::unnamed(),
     };
     let leased = outbox.lease(request).await.unwrap();
     (leased.leases, leased.owners)
