@@ -40,6 +40,7 @@
 //! ```
 
 mod hand;
+mod measure;
 mod run;
 mod sink;
 

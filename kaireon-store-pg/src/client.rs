@@ -110,6 +110,13 @@ impl Client {
         self.fetch_optional(self.pg.query("SELECT 1")).await.map(drop)
     }
 
+    /// How many connections there are, how many of them rest, and how many there may be.
+    pub(crate) fn connections(&self) -> (u32, u32, u32) {
+        let pool = self.pg.pool();
+        let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
+        (pool.size(), idle, pool.options().get_max_connections())
+    }
+
     pub(crate) async fn close(&self) {
         if self.owner == Owner::Store {
             self.pg.close().await;

@@ -7,6 +7,7 @@ use kaireon_core::store::{Epoch, Origin};
 use kaireon_core::{Error, Result};
 
 use crate::error::half_done;
+use crate::measure::PoolMeter;
 use crate::outbox::Lanes;
 use crate::shared::{RENUMBERINGS, Shared, renumbered_again};
 use crate::write::{Answer, Op, SharedOp, Terms, Writers, waves};
@@ -17,6 +18,7 @@ pub(crate) struct Handle {
     pub(crate) shared: Arc<Shared>,
     writers: Writers,
     pub(crate) lanes: Lanes,
+    meter: PoolMeter,
     closed: AtomicBool,
 }
 
@@ -25,6 +27,7 @@ impl Handle {
         let writers = Writers::start(&shared);
         Self {
             lanes: Lanes::new(&shared),
+            meter: PoolMeter::start(&shared.client),
             shared,
             writers,
             closed: AtomicBool::new(false),
@@ -51,6 +54,7 @@ impl Handle {
         self.closed.store(true, Ordering::Release);
         self.writers.close();
         self.lanes.close();
+        self.meter.close();
         self.writers.ended().await;
         self.shared.client.close().await;
     }

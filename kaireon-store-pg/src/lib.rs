@@ -36,7 +36,10 @@
 //! - **Tenants never meet**, also in a process that knows their numbers from a database that was since restored or failed
 //!   over: numbers are compared with names where they are used.
 //! - **Dropped futures**: a write that is still queued is withdrawn, one in a commit is committed.
-//! - **Hosts** may record in transactions of their own: [`PgStore::record_in`].
+//! - **Hosts** may record in transactions of their own, [`PgStore::record_in`], and wake the relays after their commit,
+//!   [`PgStore::wake`].
+//! - **Relays** of any number of processes share a lane of the outbox, in order per customer, if they deliver to one
+//!   destination; decisions 0006 and 0008 say how.
 //!
 //! [`PgSettings`] keeps the settings of a tenant switch, in a schema of its own, for any number of processes.
 //!
@@ -50,6 +53,7 @@ mod erase;
 mod error;
 mod fence;
 mod handle;
+mod measure;
 mod migrations;
 mod open;
 mod options;

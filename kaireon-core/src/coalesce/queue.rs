@@ -295,7 +295,8 @@ impl<T, R> Queue<T, R> {
             {
                 let mut state = self.shared.state.lock();
                 if let Some(next) = self.poll_state(&mut state) {
-                    return next;
+                    drop(state);
+                    return self.measured(next);
                 }
                 state.sleeper = Some(Sleeper::Thread(std::thread::current()));
             }
@@ -305,15 +306,26 @@ impl<T, R> Queue<T, R> {
 
     /// As [`next_blocking`](Self::next_blocking), for a task. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<Batch<T, R>> {
-        poll_fn(|context| {
+        let next = poll_fn(|context| {
             let mut state = self.shared.state.lock();
             if let Some(next) = self.poll_state(&mut state) {
                 return Poll::Ready(next);
             }
             state.sleeper = Some(Sleeper::Task(context.waker().clone()));
             Poll::Pending
-        })
-        .await
+        });
+        self.measured(next.await)
+    }
+
+    /// Tells the recorder how many share a commit.
+    #[allow(clippy::cast_precision_loss, reason = "a measurement is a float")]
+    fn measured(&self, next: Option<Batch<T, R>>) -> Option<Batch<T, R>> {
+        if let Some(batch) = &next {
+            let backend = self.shared.backend;
+            let items = batch.items.len() as f64;
+            metrics::histogram!("kaireon.coalesce.items", "db.system.name" => backend).record(items);
+        }
+        next
     }
 
     /// `Some(None)` is the end, `None` means that nothing waits yet.

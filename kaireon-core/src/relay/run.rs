@@ -2,16 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::hand::{Unsettled, deliver, fetch, settle};
-use super::{Counters, Delivered, LaneSink, Order, RelayConfig};
-use crate::outbox::{FetchFrom, Lane, Lease, LeaseRequest, Outbox, OutboxEntry, Position, RANGES, Verdict};
-use crate::time::{Clock, SystemClock};
+use super::{Counters, Delivered, LaneSink, Order, RelayConfig, measure};
+use crate::outbox::{FetchFrom, Lease, LeaseRequest, Outbox, OutboxEntry, Position, RANGES, Verdict};
 use crate::{ErrorKind, Result};
 
 pub(super) struct Worker {
@@ -163,7 +161,7 @@ impl Worker {
             self.settles_first = true;
         }
         let found_nothing = batch.is_empty() && fetched.as_ref().is_ok_and(Vec::is_empty);
-        self.judge(&batch, outcomes);
+        let failing = self.judge(&batch, outcomes);
         if let Ok(fetched) = &fetched
             && fetched.is_empty()
         {
@@ -173,7 +171,7 @@ impl Worker {
         }
         let read = fetched.map(|read| {
             // What lies behind a failed entry of its range waits with it.
-            let ready = read.into_iter().filter(|entry| !self.is_paused(entry.range));
+            let ready = read.into_iter().filter(|entry| !failing.contains(&entry.range));
             self.ahead = ready.collect();
         });
         settled?;
@@ -188,6 +186,7 @@ impl Worker {
             // A range that may be asked again keeps its length until it succeeds.
             pause.until > now || self.leases.iter().any(|lease| lease.range == *range)
         });
+        let is_paused = |range: u16| self.pauses.get(&range).is_some_and(|pause| pause.until > now);
         let mut in_flight: HashMap<u16, Vec<Position>> = HashMap::new();
         let settling = unsettled.settlements.iter();
         let settling = settling.map(|settlement| (settlement.range, settlement.position));
@@ -196,7 +195,7 @@ impl Worker {
             in_flight.entry(range).or_default().push(position);
         }
         (self.leases.iter())
-            .filter(|lease| !self.is_paused(lease.range))
+            .filter(|lease| !is_paused(lease.range))
             .map(|lease| FetchFrom {
                 lease: lease.clone(),
                 in_flight: in_flight.remove(&lease.range).unwrap_or_default(),
@@ -204,24 +203,23 @@ impl Worker {
             .collect()
     }
 
-    fn is_paused(&self, range: u16) -> bool {
-        let now = Instant::now();
-        self.pauses.get(&range).is_some_and(|pause| pause.until > now)
-    }
-
-    /// Notes what became of a batch: what is to be settled, and which ranges pause.
-    fn judge(&mut self, batch: &[OutboxEntry], outcomes: Vec<Delivered>) {
+    /// Notes what became of a batch: what is to be settled, and which ranges pause; returns those.
+    fn judge(&mut self, batch: &[OutboxEntry], outcomes: Vec<Delivered>) -> HashSet<u16> {
         let lane = self.config.lane;
         let mut failed = 0;
         let mut failing = HashMap::new();
         let mut worked = HashSet::new();
+        let lag = measure::Lag::of(lane);
         // What the sink says nothing of was not tried: its range pauses, or it would be handed out again at once.
         let outcomes = outcomes
             .into_iter()
             .chain(std::iter::repeat(Delivered::NotAttempted));
         for (entry, outcome) in batch.iter().zip(outcomes) {
             let verdict = match outcome {
-                Delivered::Done => Verdict::Delivered,
+                Delivered::Done => {
+                    lag.note(entry);
+                    Verdict::Delivered
+                }
                 Delivered::Poisoned(error) => {
                     tracing::warn!(%lane, %error, "outbox entry cannot be delivered, moved to the dead letters");
                     Verdict::Poisoned(error.to_string())
@@ -241,11 +239,12 @@ impl Worker {
         }
         self.pauses
             .retain(|range, _| failing.contains_key(range) || !worked.contains(range));
+        measure::add(&self.counters.failed, "kaireon.outbox.failed", lane, failed);
         let now = Instant::now();
-        for (range, wanted) in failing {
+        for (&range, &wanted) in &failing {
             self.pause(range, wanted, now);
         }
-        add(&self.counters.failed, "kaireon.outbox.failed", lane, failed);
+        failing.into_keys().collect()
     }
 
     fn count_settled(&self, settled: &Unsettled) {
@@ -255,13 +254,13 @@ impl Worker {
             delivered,
             poisoned,
         } = settled;
-        add(
+        measure::add(
             &self.counters.delivered,
             "kaireon.outbox.delivered",
             lane,
             *delivered,
         );
-        add(
+        measure::add(
             &self.counters.poisoned,
             "kaireon.outbox.poisoned",
             lane,
@@ -337,18 +336,7 @@ impl Worker {
     /// Measures the lane for the metrics.
     async fn report(&mut self) -> Result<()> {
         let status = self.outbox.status(self.config.lane).await?;
-        let lane = self.config.lane.as_str();
-        let age = status
-            .oldest
-            .map(|oldest| SystemClock.now() - oldest)
-            .unwrap_or_default();
-        #[allow(clippy::cast_precision_loss, reason = "a gauge is a float")]
-        {
-            metrics::gauge!("kaireon.outbox.backlog", "lane" => lane).set(status.backlog as f64);
-            metrics::gauge!("kaireon.outbox.dead_letters", "lane" => lane).set(status.dead_letters as f64);
-            let seconds = age.num_milliseconds().max(0) as f64 / 1_000.0;
-            metrics::gauge!("kaireon.outbox.oldest_age", "lane" => lane).set(seconds);
-        }
+        measure::standing(self.config.lane, &status, self.leases.len());
         self.status_at = after(Instant::now(), self.config.status_every);
         Ok(())
     }
@@ -375,12 +363,5 @@ impl Worker {
             () = tokio::time::sleep(pause) => {}
             _ = self.orders.changed() => {}
         }
-    }
-}
-
-fn add(counter: &AtomicU64, name: &'static str, lane: Lane, count: u64) {
-    if count > 0 {
-        counter.fetch_add(count, Ordering::Relaxed);
-        metrics::counter!(name, "lane" => lane.as_str()).increment(count);
     }
 }

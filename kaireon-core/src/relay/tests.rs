@@ -322,7 +322,7 @@ async fn a_drain_without_a_deadline_and_a_batch_of_no_entries_deliver_all_the_sa
 #[tokio::test(start_paused = true)]
 async fn what_was_read_ahead_behind_a_failure_waits_for_it() {
     const OFFERS: [&str; 6] = ["o1", "o2", "o3", "o4", "o5", "o6"];
-    for max_entries in [1, 2, 3, 5, 24] {
+    for (max_entries, min_pause) in [(1, 20), (2, 20), (3, 20), (3, 0), (5, 20), (24, 20)] {
         let (store, outbox) = store_with_lane().await;
         for offer in OFFERS {
             for customer in ["a", "b", "c", "d"] {
@@ -340,6 +340,7 @@ async fn what_was_read_ahead_behind_a_failure_waits_for_it() {
         });
         let config = RelayConfig {
             max_entries,
+            min_pause: Duration::from_millis(min_pause),
             ..RelayConfig::new(Lane::Publish)
         };
         let relay = Relay::spawn(outbox, recorder.clone(), config);
@@ -505,4 +506,74 @@ async fn a_host_event_of_a_customer_goes_out_under_the_customers_key_unless_it_h
         keys,
         [of_customer.clone(), of_customer, Some("own key".to_owned()), None]
     );
+}
+
+#[test]
+fn what_a_relay_does_is_measured_by_lane_and_says_nothing_of_customers() {
+    use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    metrics::with_local_recorder(&recorder, || {
+        runtime.block_on(async {
+            let (store, outbox) = store_with_lane().await;
+            for (customer, offer) in [("secret-1", "o1"), ("secret-2", "poison"), ("secret-3", "o2")] {
+                record(&store, customer, offer).await;
+            }
+            let recorder = Recorder::new(|interaction, tries| match (interaction.offer.as_str(), tries) {
+                ("poison", _) => Delivered::from_error(Error::invalid("event", "is too large")),
+                ("o2", 0) => Delivered::from_error(Error::new(ErrorKind::Unavailable, "away")),
+                _ => Delivered::Done,
+            });
+            let config = RelayConfig {
+                status_every: Duration::from_millis(1),
+                ..RelayConfig::new(Lane::Publish)
+            };
+            let relay = Relay::spawn(Arc::clone(&outbox), recorder, config);
+            while relay.stats().delivered < 2 {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            // Measured once more, when all was settled.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            record(&store, "secret-4", "o3").await;
+            relay.drain(LONG).await.unwrap();
+        });
+    });
+    let mut found = HashMap::new();
+    for (key, _, _, value) in snapshotter.snapshot().into_vec() {
+        let labels: Vec<_> = key
+            .key()
+            .labels()
+            .map(|label| (label.key(), label.value()))
+            .collect();
+        assert_eq!(labels, [("lane", "publish")], "{key:?}");
+        let value = match value {
+            DebugValue::Counter(count) => count as f64,
+            DebugValue::Gauge(value) => value.into_inner(),
+            DebugValue::Histogram(values) => values.len() as f64,
+        };
+        found.insert(key.key().name().to_owned(), value);
+    }
+    for (name, expected) in [
+        ("kaireon.outbox.delivered", 3.0),
+        ("kaireon.outbox.poisoned", 1.0),
+        ("kaireon.outbox.failed", 1.0),
+        ("kaireon.outbox.lag", 3.0),
+        ("kaireon.outbox.dead_letters", 1.0),
+        ("kaireon.outbox.relays", 1.0),
+        ("kaireon.outbox.ranges", 64.0),
+    ] {
+        assert_eq!(found.remove(name), Some(expected), "{name}");
+    }
+    assert!(found.remove("kaireon.outbox.backlog").is_some());
+    assert!(
+        found
+            .remove("kaireon.outbox.oldest_age")
+            .is_some_and(|age| age < 60.0)
+    );
+    assert!(found.is_empty(), "not in the list: {found:?}");
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kaireon_core::outbox::{
-    FetchFrom, HostEvent, Lane, LaneSet, Lease, LeaseRequest, RANGES, Settlement, Verdict,
+    Destination, FetchFrom, HostEvent, Lane, LaneSet, Lease, LeaseRequest, RANGES, Settlement, Verdict,
 };
 use kaireon_core::store::{
     Epoch, Erasure, ErasureId, FenceRequest, Generation, Purge, Tombstone, TombstoneQuery,
@@ -202,6 +202,7 @@ async fn lease(store: &PgStore, owner: &str) -> Result<Vec<Lease>> {
         owner: owner.to_owned(),
         ttl: Duration::from_secs(600),
         max_ranges: RANGES,
+        destination: Destination::unnamed(),
     };
     let leased = store.outbox().unwrap().lease(request).await?;
     Ok(leased.leases)
@@ -243,7 +244,7 @@ async fn entries_whose_server_is_silent_are_settled_when_asked_again() {
             let from = leases
                 .iter()
                 .cloned()
-                .map(|lease| FetchFrom { lease, after: None });
+                .map(|lease| FetchFrom { lease, in_flight: Vec::new() });
             let outbox = store.outbox().unwrap();
             let found = outbox.fetch(from.collect(), 100).await.unwrap();
             assert!(!found.is_empty());
