@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use kaireon_core::outbox::{DeadLetterQuery, FetchFrom, HostEvent, Lane, LaneSet, Lease, LeaseRequest};
+use kaireon_core::outbox::{
+    DeadLetterQuery, Destination, FetchFrom, HostEvent, Lane, LaneSet, Lease, LeaseRequest,
+};
 use kaireon_core::store::{
     Epoch, Erasure, ErasureId, FenceRequest, Generation, HistoryQuery, Purge, RecordBatch, ScanQuery,
     SummaryQuery, Tombstone, TombstoneQuery,
@@ -108,6 +110,7 @@ async fn a_pool_that_is_used_up_is_rate_limited_and_not_applied_to_every_operati
         owner: "me".to_owned(),
         ttl: Duration::from_secs(60),
         max_ranges: 1,
+        destination: Destination::unnamed(),
     };
     let new_tenant = || {
         let shown = kaireon_core::Interaction::builder("new", "anna")
@@ -185,7 +188,7 @@ async fn a_pool_that_is_used_up_is_rate_limited_and_not_applied_to_every_operati
                 .fetch(
                     vec![FetchFrom {
                         lease: lease.clone(),
-                        after: None,
+                        in_flight: Vec::new(),
                     }],
                     1,
                 )
