@@ -34,7 +34,8 @@ use crate::state::{ExportState, Mark};
 /// the number of tenants, days and records. `tests/memory.rs` measures it.
 #[derive(Clone)]
 pub struct ExportConfig {
-    /// The name of the store that is exported, the same in every process: plans and states are kept by it.
+    /// The name of the store that is exported, the same in every process: plans and states are kept by it, and the lane
+    /// leads to its exporters ([`Destination`](kaireon_core::outbox::Destination)): those of another name take nothing.
     pub source: String,
     /// The exporter's name among those of the lane; unique by default.
     pub owner: String,

@@ -151,3 +151,21 @@ async fn hostile_tenants_are_exported_each_into_its_own_folder() {
     let outside: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
     assert_eq!(outside.len(), 1, "nothing was written beside the place");
 }
+
+#[tokio::test]
+async fn a_lane_that_leads_elsewhere_is_neither_exported_nor_said_to_be() {
+    let store = store().await;
+    store.record_event(interaction("acme", 0)).await.unwrap();
+    let archive = archive(Place::memory()).await;
+    let exporter =
+        |source: &str| Exporter::new(archive.clone(), Arc::clone(&store), ExportConfig::new(source)).unwrap();
+    let (main, other) = (exporter("main"), exporter("other"));
+    assert_eq!(main.export_once().await.unwrap().interactions, 1);
+    // The lane is empty: what it held lies under another source's name.
+    let refused = other.export_once().await.unwrap();
+    assert_eq!((refused.interactions, refused.complete), (0, false));
+    store.record_event(interaction("acme", 1)).await.unwrap();
+    assert_eq!(other.export_once().await.unwrap().interactions, 0);
+    let exported = main.export_once().await.unwrap();
+    assert_eq!((exported.interactions, exported.complete), (1, true));
+}

@@ -70,8 +70,8 @@ pub trait Outbox: Send + Sync + fmt::Debug {
     /// of a lane is no longer counted there.
     async fn release(&self, leases: Vec<Lease>) -> Result<()>;
 
-    /// Reads the oldest entries of leased ranges that the caller does not have in hand, in order of position within
-    /// each range; `limit` over all of them. Entries of erased generations are not among them.
+    /// Reads the oldest entries of leased ranges that the caller does not have in hand or behind it, in order of
+    /// position within each range; `limit` over all of them. Entries of erased generations are not among them.
     ///
     /// # Errors
     /// `Fenced` where one of the leases is no longer held.

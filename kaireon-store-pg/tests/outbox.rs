@@ -77,10 +77,7 @@ async fn lease_all(outbox: &Arc<dyn Outbox>, owner: &str, ttl: Duration) -> Vec<
 }
 
 async fn fetch(outbox: &Arc<dyn Outbox>, leases: &[Lease], limit: u32) -> Vec<OutboxEntry> {
-    let from = leases.iter().map(|lease| FetchFrom {
-        lease: lease.clone(),
-        in_flight: Vec::new(),
-    });
+    let from = leases.iter().map(|lease| FetchFrom::all(lease.clone()));
     outbox.fetch(from.collect(), limit).await.unwrap()
 }
 
@@ -513,12 +510,9 @@ async fn what_was_recorded_behind_a_late_entry_does_not_pass_it_while_others_are
     assert_eq!(in_flight.len(), 1);
     transaction.commit().await.unwrap();
     record(&store, "anna", "behind").await;
-    let from = leases.iter().map(|lease| FetchFrom {
-        lease: lease.clone(),
-        in_flight: match lease.range == range {
-            true => vec![in_flight[0].position],
-            false => Vec::new(),
-        },
+    let from = leases.iter().map(|lease| {
+        let in_hand = in_flight.iter().filter(|entry| entry.range == lease.range);
+        FetchFrom::but(lease.clone(), in_hand.map(|entry| entry.position).collect())
     });
     let next = outbox.fetch(from.collect(), 1).await.unwrap();
     let next: Vec<_> = next

@@ -64,13 +64,7 @@ pub(crate) async fn fetch(
     leases: &[Lease],
     limit: u32,
 ) -> kaireon_core::Result<Vec<OutboxEntry>> {
-    let from = leases
-        .iter()
-        .map(|lease| FetchFrom {
-            lease: lease.clone(),
-            in_flight: Vec::new(),
-        })
-        .collect();
+    let from = leases.iter().map(|lease| FetchFrom::all(lease.clone())).collect();
     outbox.fetch(from, limit).await
 }
 

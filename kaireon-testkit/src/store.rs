@@ -234,6 +234,7 @@ macro_rules! __store_cases {
                 a_relay_that_lost_a_range_settles_nothing
                 a_relay_that_lost_a_range_moves_nothing_aside
                 fetch_returns_the_oldest_in_order_but_what_is_in_flight
+                fetch_goes_on_behind_a_position
             }
             outbox::dead_letters {
                 a_poisoned_entry_is_moved_aside_and_blocks_nobody

@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use kaireon_core::outbox::{
-    FetchFrom, Lane, Lease, LeaseRequest, OutboxEntry, OutboxPayload, Position, RANGES, Settlement, Verdict,
+    Destination, FetchFrom, Lane, Lease, LeaseRequest, OutboxEntry, OutboxPayload, Position, RANGES,
+    Settlement, Verdict,
 };
 use kaireon_core::store::Accepted;
 use kaireon_core::time::Timestamp;
@@ -38,6 +39,8 @@ impl LaneRef {
 #[derive(Debug, Default)]
 pub(super) struct LaneState {
     pub(super) leases: Vec<Lease>,
+    /// Where the lane leads instead, when these exporters are refused.
+    elsewhere: Option<String>,
     /// When they are to be renewed.
     renew_at: Option<Instant>,
     /// Whether plans of the leased ranges may be open that are not of the round at hand.
@@ -130,11 +133,20 @@ impl Exporter {
             owner: self.config.owner.clone(),
             ttl: self.config.lease_ttl,
             max_ranges,
+            destination: Destination::shared(self.config.source.clone()),
         };
         let held = u16::try_from(state.leases.len()).unwrap_or(RANGES);
         let asked = self.outbox.lease(request(held)).await?;
         let share = RANGES.div_ceil(asked.owners.max(1));
-        let leases = self.outbox.lease(request(share)).await?.leases;
+        let leased = self.outbox.lease(request(share)).await?;
+        if state.elsewhere.is_none()
+            && let Some(in_force) = &leased.refused
+        {
+            let source = &self.config.source;
+            tracing::warn!(%source, %in_force, "the lane leads to another destination, this exporter takes nothing of it");
+        }
+        state.elsewhere = leased.refused;
+        let leases = leased.leases;
         if tokens(&leases) != tokens(&state.leases) {
             state.unsure = true;
         }
@@ -152,10 +164,7 @@ impl Exporter {
             return Ok(Vec::new());
         }
         let from = (state.leases.iter())
-            .map(|lease| FetchFrom {
-                lease: lease.clone(),
-                after: pass.after.get(&lease.range).copied(),
-            })
+            .map(|lease| FetchFrom::page(lease.clone(), pass.after.get(&lease.range).copied()))
             .collect();
         let page = self.outbox.fetch(from, self.config.page).await?;
         for entry in &page {
@@ -218,7 +227,8 @@ impl Exporter {
     /// Whether the pass has seen all that was in the lane when it began.
     async fn is_complete(&self, state: &LaneState, began: &[(u16, u64)]) -> Result<bool> {
         let status = self.outbox.status(Lane::Archive).await?;
-        if status.dead_letters > 0 {
+        // What leads elsewhere was exported by others, to where they do, however empty it is.
+        if status.dead_letters > 0 || state.elsewhere.is_some() {
             return Ok(false);
         }
         let whole = state.leases.len() == usize::from(RANGES) && tokens(&state.leases) == began;
@@ -260,12 +270,7 @@ impl Exporter {
 
     /// Shows that every lease is still held, now.
     pub(super) async fn prove(&self, leases: &[Lease]) -> Result<()> {
-        let from: Vec<_> = (leases.iter())
-            .map(|lease| FetchFrom {
-                lease: lease.clone(),
-                after: None,
-            })
-            .collect();
+        let from: Vec<_> = leases.iter().cloned().map(FetchFrom::all).collect();
         if from.is_empty() {
             return Err(failed(ErrorKind::Fenced, "no range is leased"));
         }

@@ -118,10 +118,7 @@ impl Exporter {
             };
             let mut after = None;
             loop {
-                let from = vec![FetchFrom {
-                    lease: lease.clone(),
-                    after,
-                }];
+                let from = vec![FetchFrom::page(lease.clone(), after)];
                 let page = self.outbox.fetch(from, self.config.page).await?;
                 let Some(end) = page.last().map(|entry| entry.position) else {
                     break;

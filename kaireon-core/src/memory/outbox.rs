@@ -83,9 +83,17 @@ impl Outbox for MemoryOutbox {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         // Positions are drawn from one counter, so the oldest of several ranges are the lowest.
         let mut oldest: BTreeMap<Position, OutboxEntry> = BTreeMap::new();
-        for FetchFrom { lease, in_flight } in from {
+        for from in from {
+            let FetchFrom {
+                lease,
+                after,
+                in_flight,
+            } = from;
             let in_flight: HashSet<Position> = in_flight.into_iter().collect();
-            let of_range = (lease.range, Position(0))..=(lease.range, Position(u64::MAX));
+            let start = after.map_or(Bound::Included((lease.range, Position(0))), |after| {
+                Bound::Excluded((lease.range, after))
+            });
+            let of_range = (start, Bound::Included((lease.range, Position(u64::MAX))));
             let waiting = &state.outbox.lane(lease.lane).waiting;
             let entries = waiting.range(of_range).map(|(_, entry)| entry);
             let entries = entries.filter(|entry| !in_flight.contains(&entry.position));

@@ -69,14 +69,21 @@ impl Leased {
     }
 }
 
-/// A range to fetch from.
+/// A range to fetch from, and what of it the caller does not want.
+///
+/// Who delivers, and must keep the order of each customer, names what it has in hand (`in_flight`). Who reads a whole
+/// lane page by page and leaves much of it there, so that naming it all would have no bound, names where the last page
+/// ended (`after`). Where both are given, an entry is returned that neither keeps back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FetchFrom {
     /// The lease on the range.
     pub lease: Lease,
+    /// Only entries behind this position. An entry that commits late may lie before it: it is passed over, and what its
+    /// customer recorded after it is returned. So begin again at `None` from time to time, and do not depend on the
+    /// order in between.
+    pub after: Option<Position>,
     /// Entries that the caller has in hand: fetched before and not settled yet. They are not returned; whatever else
-    /// waits is, wherever it lies. A single position to read on from would pass over an entry that commits late under
-    /// an older one, and hand out what its customer recorded after it.
+    /// waits is, wherever it lies, an entry that committed late under an older position included.
     pub in_flight: Vec<Position>,
 }
 
@@ -86,7 +93,28 @@ impl FetchFrom {
     pub const fn all(lease: Lease) -> Self {
         Self {
             lease,
+            after: None,
             in_flight: Vec::new(),
+        }
+    }
+
+    /// What waits in a range behind the end of the last page.
+    #[must_use]
+    pub const fn page(lease: Lease, after: Option<Position>) -> Self {
+        Self {
+            lease,
+            after,
+            in_flight: Vec::new(),
+        }
+    }
+
+    /// What waits in a range and is not in hand.
+    #[must_use]
+    pub const fn but(lease: Lease, in_flight: Vec<Position>) -> Self {
+        Self {
+            lease,
+            after: None,
+            in_flight,
         }
     }
 }

@@ -196,10 +196,7 @@ impl Worker {
         }
         (self.leases.iter())
             .filter(|lease| !is_paused(lease.range))
-            .map(|lease| FetchFrom {
-                lease: lease.clone(),
-                in_flight: in_flight.remove(&lease.range).unwrap_or_default(),
-            })
+            .map(|lease| FetchFrom::but(lease.clone(), in_flight.remove(&lease.range).unwrap_or_default()))
             .collect()
     }
 

@@ -29,9 +29,15 @@ pub(crate) fn fetch(shared: &Shared, from: Vec<FetchFrom>, limit: usize) -> Resu
     let mut present = Present::new(shared, &view);
     let mut sources = Vec::with_capacity(from.len());
     let mut oldest = BinaryHeap::with_capacity(from.len());
-    for FetchFrom { lease, in_flight } in from {
+    for from in from {
+        let FetchFrom {
+            lease,
+            after,
+            in_flight,
+        } = from;
         let lane = lane_index(lease.lane);
-        let start = shared.floors.lock()[lane][usize::from(lease.range)];
+        let floor = shared.floors.lock()[lane][usize::from(lease.range)];
+        let start = after.map_or(floor, |Position(after)| floor.max(after.saturating_add(1)));
         let key = |position| keys::entry(lease.lane, lease.range, Position(position)).to_vec();
         let (start, end) = (Bound::Included(key(start)), Bound::Included(key(u64::MAX)));
         let mut source = Source {
@@ -41,10 +47,12 @@ pub(crate) fn fetch(shared: &Shared, from: Vec<FetchFrom>, limit: usize) -> Resu
             first: None,
         };
         let next = source.next(&mut present)?;
-        let mut floors = shared.floors.lock();
-        let floor = &mut floors[lane][usize::from(lease.range)];
-        *floor = (*floor).max(source.first.unwrap_or(next_position));
-        drop(floors);
+        // What lies before it was not looked at.
+        if after.is_none() {
+            let mut floors = shared.floors.lock();
+            let floor = &mut floors[lane][usize::from(lease.range)];
+            *floor = (*floor).max(source.first.unwrap_or(next_position));
+        }
         if let Some(entry) = next {
             oldest.push(Reverse(Next {
                 entry,

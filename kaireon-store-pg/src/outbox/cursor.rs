@@ -146,6 +146,10 @@ pub(super) struct Ask {
     /// Entries behind this are read on.
     pub(super) reads_from: i64,
     pub(super) quota: usize,
+    /// Only entries behind this are shown.
+    pub(super) after: i64,
+    /// Whether its cursor moves. It does not where the caller skips what the cursor has not read.
+    pub(super) tracked: bool,
 }
 
 /// A place in a lane, ordered as entries are.
@@ -206,9 +210,11 @@ pub(super) fn advance<T>(
             cursor.open.remove(&position);
         }
     }
+    let of = |range: u16| asks.iter().find(|ask| ask.range == range);
     let mut found: HashMap<u16, usize> = HashMap::new();
     let mut entries: Vec<(Place, T, bool)> = known
         .into_iter()
+        .filter(|((position, range), _)| of(*range).is_some_and(|ask| *position > ask.after))
         .map(|(place, entry)| (place, entry, false))
         .collect();
     for (place, entry) in read {
@@ -234,7 +240,7 @@ pub(super) fn advance<T>(
     let end = end.unwrap_or(entries.len());
     more.extend(entries.iter().skip(end).map(|((_, range), ..)| *range));
     entries.truncate(end);
-    for ask in asks {
+    for ask in asks.iter().filter(|ask| ask.tracked) {
         let Some(cursor) = cursors.get_mut(&ask.range) else {
             continue;
         };
@@ -243,8 +249,10 @@ pub(super) fn advance<T>(
         cursor.full = more.contains(&ask.range);
     }
     for ((position, range), _, is_new) in &entries {
+        let tracked = of(*range).is_some_and(|ask| ask.tracked);
         if let Some(cursor) = cursors.get_mut(range)
             && *is_new
+            && tracked
         {
             cursor.open.insert(*position);
             cursor.low = cursor.low.max(*position);

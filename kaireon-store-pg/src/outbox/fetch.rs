@@ -1,6 +1,6 @@
 //! Reading the oldest entries of leased ranges.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use kaireon_core::Result;
 use kaireon_core::outbox::{FetchFrom, Lane, OutboxEntry, Position, lease_lost};
@@ -82,7 +82,7 @@ impl Lanes {
             if wanted == 0 || asked.is_empty() {
                 break;
             }
-            let asks = asks(&known, &asked, wanted);
+            let asks = asks(&known, &asked, &found, wanted);
             let again = again(&known, &asks, &in_hand, &found, wanted);
             let answer = match self.round(lane, &asks, &again, wanted, &mut known).await? {
                 Round::Read(answer) => answer,
@@ -160,7 +160,12 @@ impl Lanes {
         known: &mut Known,
     ) -> Result<Round> {
         let cursors = &known.cursors;
-        let unseen = Unseen::of(asks.iter().filter_map(|ask| cursors.get(&ask.range)));
+        let tracked = asks.iter().filter(|ask| ask.tracked);
+        let unseen = Unseen::of(tracked.filter_map(|ask| cursors.get(&ask.range)));
+        let low = |ask: &Ask| match cursors.get(&ask.range) {
+            Some(cursor) if ask.tracked => cursor.low,
+            _ => -1,
+        };
         let tokens = asks
             .iter()
             .map(|ask| token_of(ask.token))
@@ -176,6 +181,7 @@ impl Lanes {
             .bind(tokens)
             .bind(asks.iter().map(|ask| ask.reads_from).collect::<Vec<_>>())
             .bind(asks.iter().map(quota).collect::<Vec<_>>())
+            .bind(asks.iter().map(low).collect::<Vec<_>>())
             .bind(unseen.running)
             .bind(unseen.from)
             .bind(unseen.until)
@@ -255,7 +261,11 @@ fn in_hand(from: &[FetchFrom]) -> HashSet<Place> {
 }
 
 /// What is asked of each range in the next round.
-fn asks(known: &Known, asked: &[&FetchFrom], wanted: usize) -> Vec<Ask> {
+fn asks(known: &Known, asked: &[&FetchFrom], found: &BTreeMap<Place, Found>, wanted: usize) -> Vec<Ask> {
+    let mut last: HashMap<u16, i64> = HashMap::new();
+    for (position, range) in found.keys() {
+        last.insert(*range, *position);
+    }
     let full: Vec<bool> = asked
         .iter()
         .map(|from| {
@@ -266,14 +276,29 @@ fn asks(known: &Known, asked: &[&FetchFrom], wanted: usize) -> Vec<Ask> {
         })
         .collect();
     let quotas = quotas(&full, wanted);
-    let ask = |(from, quota): (&&FetchFrom, usize)| Ask {
-        range: from.lease.range,
-        token: from.lease.token,
-        reads_from: known
-            .cursors
-            .get(&from.lease.range)
-            .map_or(0, |cursor| cursor.low),
-        quota,
+    let ask = |(from, quota): (&&FetchFrom, usize)| {
+        let FetchFrom {
+            lease,
+            after,
+            in_flight,
+        } = from;
+        let low = known.cursors.get(&lease.range).map_or(0, |cursor| cursor.low);
+        let after = after.map_or(0, |Position(after)| i64::try_from(after).unwrap_or(i64::MAX));
+        let tracked = after <= low;
+        let behind = last.get(&lease.range).copied().unwrap_or(after);
+        Ask {
+            range: lease.range,
+            token: lease.token,
+            reads_from: if tracked { low } else { behind },
+            // Without a cursor that moves, what is in hand is read again and again: it must not fill a round.
+            quota: if tracked {
+                quota
+            } else {
+                quota.saturating_add(in_flight.len())
+            },
+            after,
+            tracked,
+        }
     };
     asked.iter().zip(quotas).map(ask).collect()
 }
@@ -288,11 +313,12 @@ fn again(
     wanted: usize,
 ) -> Vec<Place> {
     let mut again = BTreeSet::new();
-    for ask in asks {
+    for ask in asks.iter().filter(|ask| ask.tracked) {
         let Some(cursor) = known.cursors.get(&ask.range) else {
             continue;
         };
-        let open = cursor.open.iter().map(|position| (*position, ask.range));
+        let open = cursor.open.range(ask.after.saturating_add(1)..);
+        let open = open.map(|position| (*position, ask.range));
         let open = open.filter(|place| !found.contains_key(place) && !in_hand.contains(place));
         again.extend(open.take(wanted + 1));
     }

@@ -1,29 +1,29 @@
--- One snapshot for all of it. `asked` are the ranges with their fencing numbers, from where each is read on, and how
--- many are read. `late` are entries up to there that were not there before: those of
--- transactions that the last snapshot ($6, $7) could not see, behind where the range is read already. Transactions
--- from $8 on began after it and lie before where it is read. Numbers from the future are another cluster's, which a
+-- One snapshot for all of it. `asked` are the ranges with their fencing numbers, from where each is read on, how many
+-- are read, and up to where entries that were not there before are looked for. `late` are those: entries of
+-- transactions that the last snapshot ($7, $8) could not see, behind where the range is read already. Transactions
+-- from $9 on began after it and lie before where it is read. Numbers from the future are another cluster's, which a
 -- dump brought here. Row 0 is the head, 1 the entries that were known or came late, 2 what is read on.
 WITH asked AS MATERIALIZED (
-    SELECT * FROM unnest($2::smallint[], $3::bigint[], $4::bigint[], $5::integer[])
-        AS a (range, token, reads_from, quota)
+    SELECT * FROM unnest($2::smallint[], $3::bigint[], $4::bigint[], $5::integer[], $6::bigint[])
+        AS a (range, token, reads_from, quota, low)
 ), held AS MATERIALIZED (
     SELECT count(*) AS count
     FROM asked a
     JOIN {s}.outbox_ranges r ON r.lane = $1 AND r.range = a.range AND r.token = a.token
     JOIN (
         SELECT DISTINCT owner FROM {s}.outbox_relays
-        WHERE lane = $1 AND expires > coalesce($12::timestamptz, statement_timestamp())
+        WHERE lane = $1 AND expires > coalesce($13::timestamptz, statement_timestamp())
     ) l ON l.owner = r.owner
 ), late AS MATERIALIZED (
     SELECT o.range, o.position
     FROM (
-        SELECT lane, range, position FROM {s}.outbox WHERE xid = ANY ($6::text[]::xid8[])
+        SELECT lane, range, position FROM {s}.outbox WHERE xid = ANY ($7::text[]::xid8[])
         UNION ALL
         SELECT lane, range, position FROM {s}.outbox
-        WHERE xid >= $7::text::xid8 AND xid < pg_snapshot_xmax(pg_current_snapshot())
-            AND ($8::text IS NULL OR xid < $8::text::xid8)
+        WHERE xid >= $8::text::xid8 AND xid < pg_snapshot_xmax(pg_current_snapshot())
+            AND ($9::text IS NULL OR xid < $9::text::xid8)
     ) o
-    JOIN asked a ON a.range = o.range AND o.position <= a.reads_from
+    JOIN asked a ON a.range = o.range AND o.position <= a.low
     WHERE o.lane = $1
 )
 SELECT 0 AS part, NULL::smallint AS range, NULL::bigint AS position, NULL::bigint AS generation,
@@ -39,9 +39,9 @@ SELECT 1, o.range, o.position, o.generation, o.enqueued_at, o.payload,
 FROM (
     SELECT range, position FROM late
     UNION
-    SELECT * FROM unnest($9::smallint[], $10::bigint[]) AS k (range, position)
+    SELECT * FROM unnest($10::smallint[], $11::bigint[]) AS k (range, position)
     ORDER BY position, range
-    LIMIT $11
+    LIMIT $12
 ) k
 JOIN {s}.outbox o ON o.lane = $1 AND o.range = k.range AND o.position = k.position
 UNION ALL

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use kaireon_core::outbox::{Lane, LeaseRequest, RANGES};
+use kaireon_core::outbox::{Destination, Lane, LeaseRequest, RANGES};
 use kaireon_core::relay::{Relay, RelayConfig};
 use kaireon_core::store::Purge;
 use kaireon_core::time::{Clock, SystemClock, TimeSource, Timestamp};
@@ -116,6 +116,7 @@ async fn leases_go_by_the_servers_clock_whatever_the_machines_say() {
         owner: owner.to_owned(),
         ttl,
         max_ranges: RANGES,
+        destination: Destination::unnamed(),
     };
     for days in [-40, 40] {
         clock.set(TimeDelta::days(days));

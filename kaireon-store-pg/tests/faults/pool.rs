@@ -185,13 +185,7 @@ async fn a_pool_that_is_used_up_is_rate_limited_and_not_applied_to_every_operati
         (
             "fetch",
             outbox
-                .fetch(
-                    vec![FetchFrom {
-                        lease: lease.clone(),
-                        in_flight: Vec::new(),
-                    }],
-                    1,
-                )
+                .fetch(vec![FetchFrom::all(lease.clone())], 1)
                 .await
                 .map(drop),
         ),

@@ -241,10 +241,7 @@ async fn entries_whose_server_is_silent_are_settled_when_asked_again() {
         async |store, n| {
             insist(store, &event("anna", &format!("settled-{n}"))).await;
             let leases = lease(store, "me").await.unwrap();
-            let from = leases.iter().cloned().map(|lease| FetchFrom {
-                lease,
-                in_flight: Vec::new(),
-            });
+            let from = leases.iter().cloned().map(FetchFrom::all);
             let outbox = store.outbox().unwrap();
             let found = outbox.fetch(from.collect(), 100).await.unwrap();
             assert!(!found.is_empty());

@@ -358,6 +358,7 @@ expected! {
              a_poisoned_entry_is_moved_aside_and_blocks_nobody
              a_relay_that_stops_leaves_the_rest_to_the_next
              entries_after_the_erasure_are_delivered
+             fetch_goes_on_behind_a_position
              fetch_returns_the_oldest_in_order_but_what_is_in_flight
              host_events_are_appended_in_order_whatever_lanes_are_in_force
              replayed_dead_letters_come_behind_all_others
@@ -366,7 +367,10 @@ expected! {
              whoever_waits_misses_no_entry
              the_longest_ids_and_texts_of_every_kind_are_told];
     ReadsOnBehindWhatIsInFlight:
-        [fetch_returns_the_oldest_in_order_but_what_is_in_flight];
+        [fetch_returns_the_oldest_in_order_but_what_is_in_flight
+         fetch_goes_on_behind_a_position];
+    BeginsEachPageAnew:
+        [fetch_goes_on_behind_a_position];
     OutboxIgnoresLanes:
         [records_are_written_into_exactly_the_lanes_in_force]
         may [a_fence_sets_the_lanes_of_its_tenant

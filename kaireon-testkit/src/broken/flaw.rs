@@ -114,6 +114,8 @@ pub enum Flaw {
     OutboxReordersACustomer,
     /// What lies before an entry in flight is not read.
     ReadsOnBehindWhatIsInFlight,
+    /// Where the last page ended is not regarded.
+    BeginsEachPageAnew,
     /// Records go into all lanes whatever was set.
     OutboxIgnoresLanes,
     /// A range may be leased by two owners.

@@ -171,7 +171,13 @@ impl Outbox for PlainOutbox {
         let disk = self.place.disk(&self.handle, "fetch")?;
         let now = self.place.now();
         let mut found = Vec::new();
-        for FetchFrom { lease, in_flight } in from {
+        for from in from {
+            let FetchFrom {
+                lease,
+                after,
+                in_flight,
+            } = from;
+            let after = after.filter(|_| !self.place.has(Flaw::BeginsEachPageAnew));
             let Some(data) = disk
                 .outbox
                 .get(&lease.lane)
@@ -181,6 +187,7 @@ impl Outbox for PlainOutbox {
             };
             let range = (lease.range, Position(0))..=(lease.range, Position(u64::MAX));
             let entries = data.entries.range(range).map(|(_, entry)| entry);
+            let entries = entries.filter(|entry| after.is_none_or(|after| entry.position > after));
             let mut waiting: Vec<_> = entries
                 .filter(|entry| match self.place.has(Flaw::ReadsOnBehindWhatIsInFlight) {
                     true => in_flight.iter().all(|place| entry.position > *place),

@@ -137,10 +137,7 @@ async fn waiting(outbox: &Arc<dyn Outbox>) -> Vec<Interaction> {
     for lease in &leases {
         let mut in_flight = Vec::new();
         loop {
-            let from = vec![FetchFrom {
-                lease: lease.clone(),
-                in_flight: in_flight.clone(),
-            }];
+            let from = vec![FetchFrom::but(lease.clone(), in_flight.clone())];
             let entries = outbox
                 .fetch(from, 1_000)
                 .await

@@ -136,13 +136,7 @@ async fn relay(outbox: Arc<dyn Outbox>) {
             .await
             .expect("a healthy store leases")
             .leases;
-        let from = leases
-            .iter()
-            .map(|lease| FetchFrom {
-                lease: lease.clone(),
-                in_flight: Vec::new(),
-            })
-            .collect();
+        let from = leases.iter().map(|lease| FetchFrom::all(lease.clone())).collect();
         // Less than comes, so that a backlog grows and the kills find entries of every age.
         let entries = outbox.fetch(from, 24).await;
         let Ok(entries) = entries else { continue };

@@ -27,12 +27,7 @@ pub(super) async fn deliver(
     };
     let leases = outbox.lease(request).await?.leases;
     let mine = leases.iter().filter(|lease| lease.range == range);
-    let from = mine
-        .map(|lease| FetchFrom {
-            lease: lease.clone(),
-            in_flight: Vec::new(),
-        })
-        .collect();
+    let from = mine.map(|lease| FetchFrom::all(lease.clone())).collect();
     let entries = outbox.fetch(from, limit).await?;
     let verdict = |n: usize| match poison && n.is_multiple_of(2) {
         true => Verdict::Poisoned("unreadable".to_owned()),
@@ -63,10 +58,7 @@ pub(super) async fn waiting(outbox: &Arc<dyn Outbox>, lane: Lane) -> Result<Vec<
     leases.sort_by_key(|lease| lease.range);
     let mut found = Vec::new();
     for lease in &leases {
-        let from = vec![FetchFrom {
-            lease: lease.clone(),
-            in_flight: Vec::new(),
-        }];
+        let from = vec![FetchFrom::all(lease.clone())];
         found.extend(outbox.fetch(from, 1_000).await?.into_iter().map(told));
     }
     outbox.release(leases).await?;

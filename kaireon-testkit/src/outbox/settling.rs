@@ -155,7 +155,7 @@ pub async fn fetch_returns_the_oldest_in_order_but_what_is_in_flight(fixture: &d
         .clone();
     let but = async |in_flight: Vec<Position>, limit| {
         let lease = lease.clone();
-        let from = vec![FetchFrom { lease, in_flight }];
+        let from = vec![FetchFrom::but(lease, in_flight)];
         outbox.fetch(from, limit).await.unwrap()
     };
     let mut in_flight = Vec::new();
@@ -190,6 +190,76 @@ pub async fn fetch_returns_the_oldest_in_order_but_what_is_in_flight(fixture: &d
         "entries of ranges that were not named do not come"
     );
     assert_eq!(outbox.fetch(Vec::new(), 10).await.unwrap(), []);
+}
+
+/// Whoever reads a whole lane page by page reads on behind the last page, past what it left there, and from the beginning
+/// when it asks for that; what it has in hand besides is passed over.
+pub async fn fetch_goes_on_behind_a_position(fixture: &dyn StoreFixture) {
+    let world = World::open(fixture).await;
+    if !world.can(&[Need::Outbox]).await {
+        return;
+    }
+    let outbox = world.outbox();
+    let events = (0..30).map(|n| host_event(&world, Some("anna"), &format!("e{n}")));
+    outbox.append(events.collect()).await.unwrap();
+    let leases = lease_all(&outbox, Lane::Publish, "pager").await;
+    // The whole is read by another handle, so that the pager's has no memory of it at first.
+    let other = world.second_handle().await.outbox().unwrap();
+    let all = fetch(&other, &leases, 100).await.unwrap();
+    assert_eq!(all.len(), 30);
+    let lease = leases
+        .iter()
+        .find(|lease| lease.range == all[0].range)
+        .unwrap()
+        .clone();
+    let read = async |after: Option<usize>, in_flight: &[usize], limit| {
+        let from = FetchFrom {
+            lease: lease.clone(),
+            after: after.map(|n| all[n].position),
+            in_flight: in_flight.iter().map(|n| all[*n].position).collect(),
+        };
+        outbox.fetch(vec![from], limit).await.unwrap()
+    };
+    assert_eq!(
+        read(Some(19), &[], 5).await,
+        all[20..25],
+        "past what was never read"
+    );
+    assert_eq!(
+        read(Some(9), &[10, 11, 13], 2).await,
+        [all[12].clone(), all[14].clone()]
+    );
+    let most: Vec<usize> = (11..29).collect();
+    assert_eq!(
+        read(Some(10), &most, 1).await,
+        all[29..],
+        "however much is in hand"
+    );
+    for _ in 0..2 {
+        let mut found: Vec<OutboxEntry> = Vec::new();
+        while found.len() < all.len() {
+            let page = read(found.len().checked_sub(1), &[], 7).await;
+            assert_eq!(
+                page,
+                all[found.len()..(found.len() + 7).min(30)],
+                "page by page, and again"
+            );
+            found.extend(page);
+        }
+        assert_eq!(read(Some(29), &[], 7).await, [], "nothing lies behind the last");
+    }
+    assert_eq!(
+        read(Some(10), &most, 1).await,
+        all[29..],
+        "however much is in hand"
+    );
+    let some = all[..12].iter().map(|entry| settled(entry, Verdict::Delivered));
+    outbox.settle(&leases, some.collect()).await.unwrap();
+    assert_eq!(
+        read(Some(9), &[13], 3).await,
+        [all[12].clone(), all[14].clone(), all[15].clone()]
+    );
+    assert_eq!(read(None, &[], 100).await, all[12..]);
 }
 
 /// A relay that was stopped and comes back moves nothing aside of what is another's by now.

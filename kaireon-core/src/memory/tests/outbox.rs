@@ -28,10 +28,7 @@ async fn lease(outbox: &dyn Outbox, owner: &str, max_ranges: u16) -> (Vec<Lease>
 }
 
 async fn fetch(outbox: &dyn Outbox, leases: &[Lease]) -> Result<Vec<OutboxEntry>, Error> {
-    let from = |lease: &Lease| FetchFrom {
-        lease: lease.clone(),
-        in_flight: Vec::new(),
-    };
+    let from = |lease: &Lease| FetchFrom::all(lease.clone());
     outbox.fetch(leases.iter().map(from).collect(), 100).await
 }
 
@@ -113,10 +110,10 @@ async fn entries_come_in_order_and_are_settled_all_or_none() {
     assert_eq!(outbox.status(Lane::Publish).await.unwrap().backlog, 2);
     outbox.settle(&leases, delivered()).await.unwrap();
     outbox.settle(&leases, delivered()).await.unwrap();
-    let in_hand = FetchFrom {
-        lease: leases[usize::from(entries[1].range)].clone(),
-        in_flight: vec![entries[1].position],
-    };
+    let in_hand = FetchFrom::but(
+        leases[usize::from(entries[1].range)].clone(),
+        vec![entries[1].position],
+    );
     assert!(outbox.fetch(vec![in_hand], 10).await.unwrap().is_empty());
     assert_eq!(fetch(&*outbox, &leases).await.unwrap(), entries[1..]);
 }

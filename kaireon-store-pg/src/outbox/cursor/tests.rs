@@ -67,7 +67,8 @@ impl Server {
         let seen = self.snapshot();
         let visible = |xid: u64| !self.running.contains(&xid);
         let there = || self.rows.iter().filter(|(_, xid)| visible(**xid));
-        let unseen = Unseen::of(asks.iter().filter_map(|ask| cursors.get(&ask.range)));
+        let tracked = asks.iter().filter(|ask| ask.tracked);
+        let unseen = Unseen::of(tracked.filter_map(|ask| cursors.get(&ask.range)));
         let number = |text: &Option<String>| text.as_ref().map(|text| text.parse::<u64>().unwrap());
         let (from, until) = (number(&unseen.from), number(&unseen.until));
         let is_unseen = |xid: u64| {
@@ -77,7 +78,8 @@ impl Server {
         let ask = |range: u16| asks.iter().find(|ask| ask.range == range);
         let late: Vec<Place> = there()
             .filter(|((position, range), xid)| {
-                is_unseen(**xid) && ask(*range).is_some_and(|ask| *position <= ask.reads_from)
+                is_unseen(**xid)
+                    && ask(*range).is_some_and(|ask| ask.tracked && *position <= cursors[range].low)
             })
             .map(|(place, _)| *place)
             .collect();
@@ -114,6 +116,8 @@ fn fetch(
         token: 1,
         reads_from: cursors[&range].low,
         quota: quotas[usize::from(range)],
+        after: 0,
+        tracked: true,
     };
     let asks: Vec<Ask> = (0..RANGES).map(ask).collect();
     let mut again = BTreeSet::new();
