@@ -288,6 +288,8 @@ fn the_command_selects_by_name_and_fails_when_one_is_missing() {
 
 #[test]
 fn compose_yaml_has_every_service_on_the_port_that_suites_are_told() {
+    // Programs of a test's own, an interpreter, and a server with a layer that no image has.
+    const WITHOUT: [&str; 3] = ["postgres-bin", "duckdb", "moto"];
     let yaml = include_str!("../../../compose.yaml");
     for service in registry() {
         let Some(Compose {
@@ -296,7 +298,11 @@ fn compose_yaml_has_every_service_on_the_port_that_suites_are_told() {
             ..
         }) = service.compose(Path::new("/services"))
         else {
-            assert_eq!(service.name(), "postgres-bin", "it has no entry");
+            assert!(
+                WITHOUT.contains(&service.name()),
+                "{} has no entry",
+                service.name()
+            );
             continue;
         };
         let start = yaml.find(&format!("\n  {entry}:")).expect(&entry);
