@@ -72,6 +72,8 @@ macro_rules! outbox_methods {
             async fn lanes<'a>(&'a self) -> Result<LaneSet>;
             [SetLanes]
             async fn set_lanes<'a>(&'a self, lanes: LaneSet) -> Result<()>;
+            [ChangeLanes]
+            async fn change_lanes<'a>(&'a self, on: LaneSet, off: LaneSet) -> Result<LaneSet>;
             [Append]
             async fn append<'a>(&'a self, events: Vec<HostEvent>) -> Result<()>;
             [Lease]

@@ -53,6 +53,12 @@ pub trait Outbox: Send + Sync + fmt::Debug {
     /// after it is written into exactly these.
     async fn set_lanes(&self, lanes: LaneSet) -> Result<()>;
 
+    /// Adds lanes to those in force for tenants whose fence names none, and takes others out of them; returns what is in
+    /// force then. One atomic unit: of those who change different lanes at the same time none undoes another's change,
+    /// as whoever reads the set and sets it would. A lane that is named in both is out. Durable on `Ok`, and for records
+    /// as [`set_lanes`](Self::set_lanes).
+    async fn change_lanes(&self, on: LaneSet, off: LaneSet) -> Result<LaneSet>;
+
     /// Appends events of the host's own to the `publish` lane, all or none, whether or not the lane is in force.
     ///
     /// # Errors
@@ -60,7 +66,8 @@ pub trait Outbox: Send + Sync + fmt::Debug {
     async fn append(&self, events: Vec<HostEvent>) -> Result<()>;
 
     /// Renews the owner's leases and takes free or expired ranges, up to the bound; grants nothing where the lane leads
-    /// [elsewhere](Destination).
+    /// [elsewhere](Destination). An expired range that nobody has taken keeps its number when its owner asks again:
+    /// what the owner has delivered of it meanwhile can be settled.
     ///
     /// # Errors
     /// `InvalidInput` naming `destination`.
@@ -71,7 +78,8 @@ pub trait Outbox: Send + Sync + fmt::Debug {
     async fn release(&self, leases: Vec<Lease>) -> Result<()>;
 
     /// Reads the oldest entries of leased ranges that the caller does not have in hand or behind it, in order of
-    /// position within each range; `limit` over all of them. Entries of erased generations are not among them.
+    /// position within each range; `limit` over all of them. Entries of erased generations are not among them. An entry
+    /// that cannot be read is moved to the dead letters, with that as its reason, and the others are returned.
     ///
     /// # Errors
     /// `Fenced` where one of the leases is no longer held.
@@ -83,7 +91,8 @@ pub trait Outbox: Send + Sync + fmt::Debug {
     /// `Fenced` where one of the ranges is not covered by a lease that is still held; nothing is settled then.
     async fn settle(&self, leases: &[Lease], settlements: Vec<Settlement>) -> Result<()>;
 
-    /// Lists the entries that were moved aside, by range and position.
+    /// Lists the entries that were moved aside, by range and position. One that cannot be read is left out and logged;
+    /// it counts in [`status`](Self::status).
     async fn dead_letters(&self, query: DeadLetterQuery) -> Result<Page<DeadLetter, DeadLetterId>>;
 
     /// Puts dead letters back into their lane, as new entries behind all others; returns how many were found.

@@ -40,9 +40,11 @@
 //! ```
 
 mod hand;
+mod hold;
 mod measure;
 mod run;
 mod sink;
+mod size;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -63,9 +65,12 @@ pub struct RelayConfig {
     pub lane: Lane,
     /// Its name among the relays of the lane; unique by default.
     pub owner: String,
-    /// The most entries it takes at once; 512 by default, 0 counts as 1.
+    /// The most entries it takes at once; 512 by default, 0 counts as 1. Halved while whole batches run out of time
+    /// ([`Timeout`](crate::ErrorKind::Timeout)), and doubled again after full ones went through.
     pub max_entries: u32,
-    /// How long its leases last, and so how long a dead relay's ranges wait; 10 s by default. Renewed at a third.
+    /// How long its leases last, and so how long a dead relay's ranges wait; 10 s by default. Renewed at a third,
+    /// also while a batch is being delivered, so a sink may take longer than a lease lasts. A delivery during which
+    /// no renewal succeeds is given up when the leases end.
     pub lease_ttl: Duration,
     /// The longest it waits for a wake-up before it looks again; 500 ms by default.
     pub max_idle: Duration,
@@ -73,7 +78,7 @@ pub struct RelayConfig {
     pub min_pause: Duration,
     /// The longest pause of a failing range; 5 s by default.
     pub max_pause: Duration,
-    /// How often backlog and age are measured for the metrics; 5 s by default.
+    /// How often backlog and age are measured for the metrics; 5 s by default. Delivery does not wait for it.
     pub status_every: Duration,
     /// Where its sink delivers to. While the lane leads elsewhere, the relay takes no ranges, and says so once.
     pub destination: Destination,

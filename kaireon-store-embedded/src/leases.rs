@@ -53,7 +53,8 @@ impl Leases {
         }
     }
 
-    /// Renews what the owner holds, gives back what is beyond the bound, takes what is free up to it.
+    /// Renews what the owner holds, gives back what is beyond the bound, takes what is free up to it. What has expired
+    /// is its owner's to renew until another takes it.
     pub(crate) fn lease(&mut self, request: LeaseRequest, now: Timestamp) -> Leased {
         let LeaseRequest {
             lane: name,
@@ -67,7 +68,6 @@ impl Leases {
         let expires = now.checked_add_signed(ttl).unwrap_or(Timestamp::MAX_UTC);
         let Self { lanes, last_token } = self;
         let lane = &mut lanes[crate::shared::lane_index(name)];
-        lane.held.retain(|_, held| now < held.expires);
         lane.owners.retain(|_, until| now < *until);
         match destination.admission(lane.destination.as_ref(), !lane.owners.is_empty(), now) {
             Admission::Joins => {}
@@ -93,7 +93,9 @@ impl Leases {
         });
         let mut mine = mine.min(max_ranges);
         for range in 0..RANGES {
-            if mine < max_ranges && !lane.held.contains_key(&range) {
+            let is_free =
+                (lane.held.get(&range)).is_none_or(|held| held.owner != owner && held.expires <= now);
+            if mine < max_ranges && is_free {
                 mine += 1;
                 *last_token += 1;
                 let held = Held {

@@ -109,8 +109,16 @@ impl Maintenance {
             pieces.count("summaries", summaries);
         }
         self.sweep_rows(&view, &key, below, &mut pieces)?;
-        self.sweep_lanes(&view, (tenant, customer), below, &mut pieces)?;
         pieces.flush()?;
+        // Again until there is nothing: between a view and what is deleted by it, a relay may move an entry to the dead
+        // letters, and somebody replay a letter.
+        loop {
+            let view = self.shared.engine()?.view();
+            if !self.sweep_lanes(&view, (tenant, customer), below, &mut pieces)? {
+                break;
+            }
+            pieces.flush()?;
+        }
         self.submit(Op::Swept(key, below)).map(drop)
     }
 
@@ -130,34 +138,46 @@ impl Maintenance {
         Ok(())
     }
 
+    /// Deletes entries and letters; whether there were any.
     fn sweep_lanes(
         &self,
         view: &View,
         (tenant, customer): (&TenantId, &CustomerId),
         below: Generation,
         pieces: &mut Pieces<'_>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let range = range_of(tenant, customer.as_str());
+        let mut found_any = false;
         for lane in Lane::ALL {
             let prefix = keys::range(lane, range);
             for found in view.prefix(Space::Outbox, &prefix) {
                 let (key, value) = found?;
                 let place = keys::read_entry(&key).ok_or_else(|| corrupt("an outbox entry has no place"))?;
-                let entry = codec::entry_of(&value)?.at(lane, place);
+                let entry = codec::entry_of(&value).map(|entry| entry.at(lane, place));
+                let Some(entry) = readable(entry)? else {
+                    continue;
+                };
                 if entry.tenant == *tenant && entry.customer() == Some(customer) && entry.generation < below {
+                    found_any = true;
+                    // Where it lies by then: it may be moved aside meanwhile, under the same key.
+                    pieces.remove(Space::Dead, key.clone())?;
                     pieces.remove(Space::Outbox, key)?;
                 }
             }
             for found in view.prefix(Space::Dead, &prefix) {
                 let (key, value) = found?;
                 let place = keys::read_entry(&key).ok_or_else(|| corrupt("a dead letter has no place"))?;
-                let entry = codec::dead_of(&value, lane, place)?.entry;
+                let Some(letter) = readable(codec::dead_of(&value, lane, place))? else {
+                    continue;
+                };
+                let entry = letter.entry;
                 if entry.tenant == *tenant && entry.customer() == Some(customer) && entry.generation < below {
+                    found_any = true;
                     pieces.remove(Space::Dead, key)?;
                 }
             }
         }
-        Ok(())
+        Ok(found_any)
     }
 
     /// Moves a tenant's watermark, deletes what lies before it, and forgets dedupe records whose time has come.
@@ -294,6 +314,18 @@ impl<'a> Pieces<'a> {
         }
         removal.receipt.clone_from(&self.receipt);
         self.maintenance.submit(Op::Remove(removal)).map(drop)
+    }
+}
+
+/// What is damaged may be anybody's, which is no reason not to finish.
+fn readable<T>(read: Result<T>) -> Result<Option<T>> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(error) if error.kind() == ErrorKind::Corrupt => {
+            tracing::warn!(%error, "an entry of the outbox stays, whoever it is about");
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
 }
 

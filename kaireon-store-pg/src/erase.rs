@@ -319,6 +319,8 @@ async fn sweep_one(unit: &mut PgUnit, shared: &Shared, row: &PgRow) -> Result<()
     let decisions = decisions.map_err(of_sql)?.rows_affected();
     let closed = unit.fetch_all(delete(sql.sweep_closed.query())).await;
     let closed = closed.map_err(of_sql)?;
+    let hold = sql.hold_range.query().bind(range);
+    unit.execute(hold).await.map_err(held_too_long)?;
     let mut outbox = 0;
     for statement in [&sql.sweep_dead, &sql.sweep_outbox] {
         let query = statement

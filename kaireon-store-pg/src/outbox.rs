@@ -63,6 +63,13 @@ impl Outbox for PgOutbox {
             .map_err(named("set_lanes"))
     }
 
+    async fn change_lanes(&self, on: LaneSet, off: LaneSet) -> Result<LaneSet> {
+        self.lanes("change_lanes")?
+            .change_in_force(on, off)
+            .await
+            .map_err(named("change_lanes"))
+    }
+
     async fn append(&self, events: Vec<HostEvent>) -> Result<()> {
         self.lanes("append")?
             .append_all(events)

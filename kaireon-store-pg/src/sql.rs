@@ -91,6 +91,7 @@ statements! {
     sweep_history
     sweep_decisions
     sweep_closed
+    hold_range
     sweep_dead
     sweep_outbox
     swept
@@ -120,5 +121,6 @@ statements! {
     outbox_replay
     outbox_lanes
     outbox_set_lanes
+    outbox_change_lanes
     outbox_ring
 }

@@ -7,6 +7,9 @@
 #[path = "suite/fixture.rs"]
 mod fixture;
 
+#[path = "outbox/asides.rs"]
+mod asides;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

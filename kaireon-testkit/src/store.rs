@@ -205,6 +205,7 @@ macro_rules! __store_cases {
             }
             outbox::entries {
                 records_are_written_into_exactly_the_lanes_in_force
+                changes_of_different_lanes_do_not_undo_each_other
                 an_entry_is_there_when_its_record_is_acknowledged
                 duplicates_and_refusals_write_no_entry
                 an_entry_holds_its_record_as_it_was_accepted
@@ -219,6 +220,7 @@ macro_rules! __store_cases {
                 ranges_beyond_the_bound_are_given_back
                 a_lease_expires_and_its_number_grows
                 a_renewed_lease_is_kept
+                an_expired_lease_that_nobody_took_keeps_its_number
                 a_released_lease_is_free_at_once
                 concurrent_requests_never_share_a_range
                 who_has_given_back_every_range_is_no_longer_counted

@@ -95,9 +95,15 @@ impl Health {
             }
         };
         let backlog = relay.as_ref().ok().and_then(|status| *status);
+        let relay = match relay {
+            // It is a count of what waits that was not ready in time, and no sign that the relay is not: whether the
+            // store answers is asked beside it.
+            Err(error) if error.kind() == ErrorKind::Timeout => Err(unknown(error)),
+            answer => answer.map(drop),
+        };
         let relay = PartHealth {
             backlog,
-            ..part(Part::Relay, Lane::Publish.as_str(), relay.map(drop))
+            ..part(Part::Relay, Lane::Publish.as_str(), relay)
         };
         let parts = vec![
             part(Part::Store, &startup.store.backend, store),
@@ -117,6 +123,10 @@ impl Health {
     pub fn part(&self, part: Part) -> Option<&PartHealth> {
         self.parts.iter().find(|health| health.part == part)
     }
+}
+
+fn unknown(late: Error) -> Error {
+    Error::new(ErrorKind::Unsupported, "the lane was not counted in time").with_source(late)
 }
 
 async fn asked<T>(answer: impl Future<Output = Result<T>>) -> Result<T> {

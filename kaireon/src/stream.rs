@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_core::Stream;
-use kaireon_core::outbox::{Destination, Lane};
+use kaireon_core::outbox::{Destination, Lane, LaneSet};
 use kaireon_core::publisher::{Signal, Subscriber};
 use kaireon_core::relay::{PublishSink, Relay, RelayConfig};
 use kaireon_core::{Effect, Error, ErrorKind, EventPublisher, EventType, Outbox, Result};
@@ -171,6 +171,7 @@ impl EventStream {
             (LanePolicy::Always, _) => {
                 core.set_lane(Wanted::On).await?;
                 core.run_relay(&mut relay);
+                self.keep(Arc::clone(core).keep_on());
             }
             // It may be on for others.
             (LanePolicy::Never | LanePolicy::WhileSubscribed, Reach::Shared) => {
@@ -297,13 +298,14 @@ impl Core {
             return Ok(());
         }
         // The other lanes are a migration's and an export's, not ours to change.
-        let present = outbox.lanes().await?;
-        let lanes = match wanted {
-            Wanted::On => present.with(Lane::Publish),
-            Wanted::Off => present.without(Lane::Publish),
+        let publish = LaneSet::of(&[Lane::Publish]);
+        let (on, off) = match wanted {
+            Wanted::On => (publish, LaneSet::NONE),
+            Wanted::Off => (LaneSet::NONE, publish),
         };
-        if lanes != present {
-            outbox.set_lanes(lanes).await?;
+        let present = outbox.lanes().await?;
+        if present.changed(on, off) != present {
+            outbox.change_lanes(on, off).await?;
         }
         Ok(())
     }

@@ -98,7 +98,8 @@ impl OutboxState {
         }
     }
 
-    /// Renews what the owner holds, gives back what is beyond the bound, takes what is free up to it.
+    /// Renews what the owner holds, gives back what is beyond the bound, takes what is free up to it. What has expired
+    /// is its owner's to renew until another takes it.
     pub(super) fn lease(&mut self, request: LeaseRequest, now: Timestamp) -> Leased {
         let LeaseRequest {
             lane: name,
@@ -112,7 +113,6 @@ impl OutboxState {
         let expires = now.checked_add_signed(ttl).unwrap_or(Timestamp::MAX_UTC);
         let mut token = self.last_token;
         let lane = self.lane(name);
-        lane.leases.retain(|_, held| now < held.expires);
         lane.owners.retain(|_, until| now < *until);
         match destination.admission(lane.destination.as_ref(), !lane.owners.is_empty(), now) {
             Admission::Joins => {}
@@ -139,7 +139,9 @@ impl OutboxState {
         });
         let mut mine = mine.min(max_ranges);
         for range in 0..RANGES {
-            if mine < max_ranges && !lane.leases.contains_key(&range) {
+            let is_free =
+                (lane.leases.get(&range)).is_none_or(|held| held.owner != owner && held.expires <= now);
+            if mine < max_ranges && is_free {
                 mine += 1;
                 token += 1;
                 let owner = owner.clone();

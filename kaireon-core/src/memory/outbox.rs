@@ -41,6 +41,13 @@ impl Outbox for MemoryOutbox {
         Ok(())
     }
 
+    async fn change_lanes(&self, on: LaneSet, off: LaneSet) -> Result<LaneSet> {
+        let mut state = self.0.enter("change_lanes")?;
+        state.changes();
+        state.lanes = state.lanes.changed(on, off);
+        Ok(state.lanes)
+    }
+
     async fn append(&self, events: Vec<HostEvent>) -> Result<()> {
         let now = self.0.now();
         let mut state = self.0.enter("append")?;

@@ -74,6 +74,12 @@ impl LaneSet {
         Self(self.0 & !lane.bit())
     }
 
+    /// The set with these lanes on and those off; a lane that is in both is off.
+    #[must_use]
+    pub const fn changed(self, on: Self, off: Self) -> Self {
+        Self((self.0 | on.0) & !off.0)
+    }
+
     /// Whether a lane is in the set.
     #[must_use]
     pub const fn contains(self, lane: Lane) -> bool {
@@ -118,7 +124,7 @@ pub struct LaneStatus {
     pub backlog: u64,
     /// When the oldest of them was written.
     pub oldest: Option<Timestamp>,
-    /// Entries that were moved aside.
+    /// Entries that were moved aside. A store need not count beyond 10,000 of them.
     pub dead_letters: u64,
     /// How many relays hold leases of it, or have asked for some within their ttl.
     pub relays: u16,

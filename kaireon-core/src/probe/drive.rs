@@ -45,9 +45,10 @@ pub(crate) const STORE: [&str; 17] = [
 ];
 
 /// The operations of an outbox.
-pub(crate) const OUTBOX: [&str; 11] = [
+pub(crate) const OUTBOX: [&str; 12] = [
     "lanes",
     "set_lanes",
+    "change_lanes",
     "append",
     "lease",
     "release",
@@ -208,6 +209,7 @@ pub(crate) async fn outbox(outbox: &dyn Outbox, operation: &str) -> Result<()> {
     match operation {
         "lanes" => outbox.lanes().await.map(drop),
         "set_lanes" => outbox.set_lanes(LaneSet::NONE).await,
+        "change_lanes" => (outbox.change_lanes(LaneSet::NONE, LaneSet::NONE).await).map(drop),
         "append" => outbox.append(Vec::new()).await,
         "lease" => {
             let request = LeaseRequest {

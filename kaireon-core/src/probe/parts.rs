@@ -33,6 +33,10 @@ impl Outbox for Probe {
         self.call("set_lanes").await
     }
 
+    async fn change_lanes(&self, _: LaneSet, _: LaneSet) -> Result<LaneSet> {
+        self.call("change_lanes").await.map(|()| LaneSet::NONE)
+    }
+
     async fn append(&self, _: Vec<HostEvent>) -> Result<()> {
         self.call("append").await
     }

@@ -1,6 +1,5 @@
-//! What a relay has in hand, and the three things it does with it at a time.
+//! What a relay has in hand, and what it does with it.
 
-use super::{Delivered, LaneSink};
 use crate::Result;
 use crate::outbox::{FetchFrom, Lease, Outbox, OutboxEntry, Settlement, Verdict};
 
@@ -36,13 +35,6 @@ impl Unsettled {
                 Verdict::Poisoned(_) => self.poisoned -= 1,
             }
         }
-    }
-}
-
-pub(super) async fn deliver(sink: &dyn LaneSink, batch: &[OutboxEntry]) -> Vec<Delivered> {
-    match batch {
-        [] => Vec::new(),
-        batch => sink.deliver(batch).await,
     }
 }
 

@@ -5,37 +5,45 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::hand::{Unsettled, deliver, fetch, settle};
+use super::hand::{Unsettled, fetch, settle};
+use super::size::BatchSize;
 use super::{Counters, Delivered, LaneSink, Order, RelayConfig, measure};
-use crate::outbox::{FetchFrom, Lease, LeaseRequest, Outbox, OutboxEntry, Position, RANGES, Verdict};
+use crate::outbox::{FetchFrom, Lease, Outbox, OutboxEntry, Position, Verdict, lease_lost};
 use crate::{ErrorKind, Result};
 
 pub(super) struct Worker {
-    outbox: Arc<dyn Outbox>,
-    sink: Arc<dyn LaneSink>,
-    config: RelayConfig,
+    pub(super) outbox: Arc<dyn Outbox>,
+    pub(super) sink: Arc<dyn LaneSink>,
+    pub(super) config: RelayConfig,
     orders: watch::Receiver<Order>,
     counters: Arc<Counters>,
-    leases: Vec<Lease>,
+    pub(super) leases: Vec<Lease>,
     /// When the leases are to be renewed.
-    renew_at: Instant,
+    pub(super) renew_at: Instant,
+    /// Until when they last at the least, by this process's clock: counted from before they were asked for.
+    pub(super) ends: Instant,
+    /// How many entries are delivered at once.
+    size: BatchSize,
     /// Ranges that failed, and until when they are left alone.
     pauses: HashMap<u16, Pause>,
     /// What the outbox counted when it was last asked.
     seen: u64,
     status_at: Instant,
+    /// A look at the lane for the metrics, where one is under way.
+    looks: JoinSet<()>,
     /// The pause after the outbox itself failed.
     trouble: Duration,
     /// Read, and next to be delivered.
-    ahead: Vec<OutboxEntry>,
+    pub(super) ahead: Vec<OutboxEntry>,
     /// Delivered, and next to be settled.
-    unsettled: Unsettled,
+    pub(super) unsettled: Unsettled,
     /// Whether settling has failed.
     settles_first: bool,
     /// Where the lane leads, when that is not this relay's destination.
-    elsewhere: Option<String>,
+    pub(super) elsewhere: Option<String>,
 }
 
 struct Pause {
@@ -70,6 +78,7 @@ impl Worker {
     ) -> Self {
         let (now, trouble) = (Instant::now(), config.min_pause);
         Self {
+            size: BatchSize::up_to(config.max_entries),
             outbox,
             sink,
             config,
@@ -77,9 +86,11 @@ impl Worker {
             counters,
             leases: Vec::new(),
             renew_at: now,
+            ends: now,
             pauses: HashMap::new(),
             seen: 0,
             status_at: now,
+            looks: JoinSet::new(),
             trouble,
             ahead: Vec::new(),
             unsettled: Unsettled::default(),
@@ -131,15 +142,19 @@ impl Worker {
             self.settles_first |= self.settle_alone().await.is_err();
             self.renew().await?;
         }
-        if Instant::now() >= self.status_at {
-            self.report().await?;
-        }
+        self.look();
         if self.settles_first {
             // It failed once: nothing more is delivered before it is known to be possible.
             self.settle_alone().await?;
         }
-        let limit = self.config.max_entries.max(1);
-        let batch = std::mem::take(&mut self.ahead);
+        if Instant::now() >= self.ends {
+            // Somebody else may have the ranges by now, and what was read of them.
+            return Err(lease_lost("relay", "deliver"));
+        }
+        let limit = self.size.limit();
+        let mut batch = std::mem::take(&mut self.ahead);
+        // What a smaller size leaves over is not in hand any more, and is read again.
+        batch.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         let unsettled = std::mem::take(&mut self.unsettled);
         // A short batch was all there was: what has come since is found when it is delivered.
         let reads_on = batch.is_empty() || u32::try_from(batch.len()).is_ok_and(|read| read >= limit);
@@ -148,8 +163,8 @@ impl Worker {
             false => Vec::new(),
         };
         let asked: Vec<u16> = from.iter().map(|from| from.lease.range).collect();
-        let (outcomes, settled, fetched) = tokio::join!(
-            deliver(&*self.sink, &batch),
+        let ((outcomes, renewed), settled, fetched) = tokio::join!(
+            self.deliver_renewing(&batch),
             settle(&*self.outbox, &self.leases, &unsettled),
             fetch(&*self.outbox, from, limit),
         );
@@ -174,6 +189,9 @@ impl Worker {
             let ready = read.into_iter().filter(|entry| !failing.contains(&entry.range));
             self.ahead = ready.collect();
         });
+        if let Some(renewed) = renewed {
+            self.adopt(renewed);
+        }
         settled?;
         read?;
         Ok(if found_nothing { Turn::Idle } else { Turn::Worked })
@@ -203,7 +221,7 @@ impl Worker {
     /// Notes what became of a batch: what is to be settled, and which ranges pause; returns those.
     fn judge(&mut self, batch: &[OutboxEntry], outcomes: Vec<Delivered>) -> HashSet<u16> {
         let lane = self.config.lane;
-        let mut failed = 0;
+        let (mut failed, mut timed_out) = (0, false);
         let mut failing = HashMap::new();
         let mut worked = HashSet::new();
         let lag = measure::Lag::of(lane);
@@ -223,6 +241,7 @@ impl Worker {
                 }
                 Delivered::Failed(error) => {
                     failed += 1;
+                    timed_out |= error.kind() == ErrorKind::Timeout;
                     failing.entry(entry.range).or_insert_with(|| error.retry_after());
                     continue;
                 }
@@ -233,6 +252,11 @@ impl Worker {
             };
             worked.insert(entry.range);
             self.unsettled.push(entry, verdict);
+        }
+        match worked.is_empty() {
+            true if timed_out => self.size.timed_out(batch.len()),
+            true => {}
+            false => self.size.went_through(batch.len()),
         }
         self.pauses
             .retain(|range, _| failing.contains_key(range) || !worked.contains(range));
@@ -284,58 +308,21 @@ impl Worker {
         self.pauses.insert(range, Pause { until, length });
     }
 
-    /// Renews the leases and takes this relay's share of the ranges.
-    async fn renew(&mut self) -> Result<()> {
-        let request = |max_ranges| LeaseRequest {
-            lane: self.config.lane,
-            owner: self.config.owner.clone(),
-            ttl: self.config.lease_ttl,
-            max_ranges,
-            destination: self.config.destination.clone(),
-        };
-        // Asking for what is held already tells how many share the lane.
-        let held = u16::try_from(self.leases.len()).unwrap_or(RANGES);
-        let asked = self.outbox.lease(request(held)).await?;
-        let share = RANGES.div_ceil(asked.owners.max(1));
-        let leased = self.outbox.lease(request(share)).await?;
-        self.tell_where_it_leads(leased.refused);
-        let leases = leased.leases;
-        let before = std::mem::replace(&mut self.leases, leases);
-        // Of a range that was somebody else's in between, what was read ahead may be out of order.
-        let is_kept = |lease: &Lease| {
-            let mut before = before.iter();
-            before.any(|before| (before.range, before.token) == (lease.range, lease.token))
-        };
-        let kept = self.leases.iter().filter(|lease| is_kept(lease));
-        let kept: HashSet<u16> = kept.map(|lease| lease.range).collect();
-        self.ahead.retain(|entry| kept.contains(&entry.range));
-        self.unsettled.keep(|range| kept.contains(&range));
-        self.renew_at = after(Instant::now(), self.config.lease_ttl / 3);
-        Ok(())
-    }
-
-    /// Says once that the lane leads elsewhere, and once that it does no more.
-    fn tell_where_it_leads(&mut self, elsewhere: Option<String>) {
-        let (lane, own) = (self.config.lane, &self.config.destination.name);
-        match &elsewhere {
-            Some(in_force) if self.elsewhere.is_none() => tracing::warn!(
-                %lane, destination = %own, %in_force,
-                "the lane leads to another destination, this relay takes nothing of it"
-            ),
-            None if self.elsewhere.is_some() => {
-                tracing::info!(%lane, destination = %own, "the lane leads to this relay's destination now");
-            }
-            _ => {}
+    /// Begins to measure the lane for the metrics, where that is due and the last look has ended: beside the turns,
+    /// which neither wait for it nor fail with it.
+    fn look(&mut self) {
+        while self.looks.try_join_next().is_some() {}
+        if Instant::now() < self.status_at || !self.looks.is_empty() {
+            return;
         }
-        self.elsewhere = elsewhere;
-    }
-
-    /// Measures the lane for the metrics.
-    async fn report(&mut self) -> Result<()> {
-        let status = self.outbox.status(self.config.lane).await?;
-        measure::standing(self.config.lane, &status, self.leases.len());
         self.status_at = after(Instant::now(), self.config.status_every);
-        Ok(())
+        let (outbox, lane, ranges) = (Arc::clone(&self.outbox), self.config.lane, self.leases.len());
+        self.looks.spawn(async move {
+            match outbox.status(lane).await {
+                Ok(status) => measure::standing(lane, &status, ranges),
+                Err(error) => tracing::warn!(%lane, %error, "how the lane stands was not to be learned"),
+            }
+        });
     }
 
     /// Waits until entries are written, a paused range is due, the leases are to be renewed, or an order comes.

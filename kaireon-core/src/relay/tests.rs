@@ -1,3 +1,4 @@
+mod slow;
 mod troubled;
 
 use std::collections::{HashMap, HashSet};

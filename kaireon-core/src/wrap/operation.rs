@@ -42,6 +42,7 @@ pub(super) enum Operation {
     StoreDisconnect,
     Lanes,
     SetLanes,
+    ChangeLanes,
     Append,
     Lease,
     Release,
@@ -113,6 +114,7 @@ impl Operation {
             | Self::CacheDisconnect => "disconnect",
             Self::Lanes => "lanes",
             Self::SetLanes => "set_lanes",
+            Self::ChangeLanes => "change_lanes",
             Self::Append => "append",
             Self::Lease => "lease",
             Self::Release => "release",
@@ -177,6 +179,7 @@ impl Operation {
             | Self::RaiseFence
             | Self::StoreDisconnect
             | Self::SetLanes
+            | Self::ChangeLanes
             | Self::Append
             | Self::Lease
             | Self::Release
@@ -234,6 +237,7 @@ impl Operation {
             | Self::StoreDisconnect
             | Self::Lanes
             | Self::SetLanes
+            | Self::ChangeLanes
             | Self::Lease
             | Self::Release
             | Self::Fetch

@@ -29,7 +29,7 @@ use crate::Result;
 /// | `record_event`, `record_events`, `record_decision`, `record_decisions` | yes | idempotent by key; a retry of what was applied answers `Duplicate`, with the id it has |
 /// | `erase_customer` (store) | yes | resumed by its `ErasureId` |
 /// | `install_tombstones`, `purge_before`, `raise_fence` | yes | generations, watermarks and fences only rise; a purge's counts are those of the attempt that answered |
-/// | `set_lanes` | yes | the same lanes again |
+/// | `set_lanes`, `change_lanes` | yes | the same lanes again |
 /// | `append` | **no** | each call adds entries |
 /// | `lease`, `release` | yes | the same owner renews; leases that are gone are ignored |
 /// | `settle` | yes | entries that are gone are ignored |

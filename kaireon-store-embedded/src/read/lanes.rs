@@ -5,7 +5,8 @@ use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::ops::Bound;
 
 use kaireon_core::outbox::{
-    DeadLetter, DeadLetterId, DeadLetterQuery, FetchFrom, Lane, OutboxEntry, Position, RANGES,
+    DeadLetter, DeadLetterId, DeadLetterQuery, FetchFrom, Lane, OutboxEntry, Position, RANGES, Settlement,
+    Verdict,
 };
 use kaireon_core::store::{Generation, Page};
 use kaireon_core::time::Timestamp;
@@ -18,15 +19,24 @@ use crate::codec;
 use crate::keys;
 use crate::shared::{Shared, lane_index};
 
+/// What waits in some ranges.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) entries: Vec<OutboxEntry>,
+    /// What cannot be read, to be moved aside: so it stops nobody behind it.
+    pub(crate) unreadable: Vec<Settlement>,
+}
+
 /// The oldest entries of some ranges whose customers were not erased since.
 ///
 /// The ranges are merged by position while they are read: with a long backlog, reading `limit` entries of each of 64
 /// ranges to keep `limit` of them made a drain quadratic.
-pub(crate) fn fetch(shared: &Shared, from: Vec<FetchFrom>, limit: usize) -> Result<Vec<OutboxEntry>> {
+pub(crate) fn fetch(shared: &Shared, from: Vec<FetchFrom>, limit: usize) -> Result<Waiting> {
     // Before the view: what is committed later lies at higher positions.
     let next_position = shared.head.lock().position + 1;
     let view = shared.engine()?.view();
     let mut present = Present::new(shared, &view);
+    let mut unreadable = Vec::new();
     let mut sources = Vec::with_capacity(from.len());
     let mut oldest = BinaryHeap::with_capacity(from.len());
     for from in from {
@@ -46,7 +56,7 @@ pub(crate) fn fetch(shared: &Shared, from: Vec<FetchFrom>, limit: usize) -> Resu
             in_flight: in_flight.into_iter().collect(),
             first: None,
         };
-        let next = source.next(&mut present)?;
+        let next = source.next(&mut present, &mut unreadable)?;
         // What lies before it was not looked at.
         if after.is_none() {
             let mut floors = shared.floors.lock();
@@ -66,11 +76,11 @@ pub(crate) fn fetch(shared: &Shared, from: Vec<FetchFrom>, limit: usize) -> Resu
         && let Some(Reverse(Next { entry, source })) = oldest.pop()
     {
         entries.push(entry);
-        if let Some(entry) = sources[source].next(&mut present)? {
+        if let Some(entry) = sources[source].next(&mut present, &mut unreadable)? {
             oldest.push(Reverse(Next { entry, source }));
         }
     }
-    Ok(entries)
+    Ok(Waiting { entries, unreadable })
 }
 
 /// What is left of a range.
@@ -85,7 +95,11 @@ struct Source {
 
 impl Source {
     /// The next entry that is to be shown.
-    fn next(&mut self, present: &mut Present<'_>) -> Result<Option<OutboxEntry>> {
+    fn next(
+        &mut self,
+        present: &mut Present<'_>,
+        unreadable: &mut Vec<Settlement>,
+    ) -> Result<Option<OutboxEntry>> {
         for found in self.found.by_ref() {
             let (key, value) = found?;
             let place = keys::read_entry(&key).ok_or_else(|| corrupt("an outbox entry has no place"))?;
@@ -93,7 +107,19 @@ impl Source {
             if self.in_flight.contains(&place.1) {
                 continue;
             }
-            let entry = codec::entry_of(&value)?.at(self.lane, place);
+            let entry = match codec::entry_of(&value) {
+                Ok(entry) => entry.at(self.lane, place),
+                Err(error) => {
+                    let (lane, (range, position)) = (self.lane, place);
+                    tracing::error!(%lane, range, position = position.0, %error, "outbox entry cannot be read, moved to the dead letters");
+                    unreadable.push(Settlement {
+                        range,
+                        position,
+                        verdict: Verdict::Poisoned(error.to_string()),
+                    });
+                    continue;
+                }
+            };
             if present.shows(&entry)? {
                 return Ok(Some(entry));
             }
@@ -190,7 +216,13 @@ pub(crate) fn dead_letters(view: &View, query: DeadLetterQuery) -> Result<Page<D
         }
         let (range, position) =
             keys::read_entry(&key).ok_or_else(|| corrupt("a dead letter has no place"))?;
-        page.items.push(codec::dead_of(&value, lane, (range, position))?);
+        match codec::dead_of(&value, lane, (range, position)) {
+            Ok(letter) => page.items.push(letter),
+            // It is counted; there is nothing of it to be shown.
+            Err(error) => {
+                tracing::warn!(%lane, range, position = position.0, %error, "dead letter cannot be read");
+            }
+        }
         last = Some(DeadLetterId { range, position });
     }
     Ok(page)
@@ -207,7 +239,11 @@ pub(crate) fn oldest(shared: &Shared, view: &View, lane: Lane) -> Result<Option<
             .range(Space::Outbox, Bound::Included(from), Bound::Included(until))
             .next();
         if let Some((_, value)) = found.transpose()? {
-            let written = codec::entry_of(&value)?.enqueued_at;
+            // What cannot be read is moved aside by whoever comes to it.
+            let Ok(entry) = codec::entry_of(&value) else {
+                continue;
+            };
+            let written = entry.enqueued_at;
             oldest = Some(oldest.map_or(written, |oldest: Timestamp| oldest.min(written)));
         }
     }

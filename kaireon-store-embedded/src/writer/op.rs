@@ -22,7 +22,10 @@ pub(crate) enum Op {
     Record(Box<RecordOp>),
     Decide(Box<DecisionOp>),
     RaiseFence(FenceRequest),
-    SetLanes(LaneSet),
+    ChangeLanes {
+        on: LaneSet,
+        off: LaneSet,
+    },
     Append(Vec<HostEvent>),
     Settle {
         leases: Vec<Lease>,
@@ -58,6 +61,7 @@ impl Op {
 /// What the writer answers.
 #[derive(Debug)]
 pub(crate) enum Answer {
+    Lanes(LaneSet),
     Recorded(Recorded),
     Decided(Recorded<RecommendationId>),
     Fence(FenceState),

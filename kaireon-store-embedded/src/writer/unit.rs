@@ -122,10 +122,10 @@ impl<'a> Unit<'a> {
             Op::Record(op) => self.record(op),
             Op::Decide(op) => self.decide(op),
             Op::RaiseFence(request) => self.raise_fence(request),
-            Op::SetLanes(lanes) => {
-                self.head.lanes = *lanes;
+            Op::ChangeLanes { on, off } => {
+                self.head.lanes = self.head.lanes.changed(*on, *off);
                 self.change_head();
-                Ok(Answer::Done)
+                Ok(Answer::Lanes(self.head.lanes))
             }
             Op::Append(events) => self.append(events),
             Op::Settle { leases, settlements } => self.settle(leases, settlements),

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use kaireon_core::Result;
-use kaireon_core::outbox::{FetchFrom, Lane, OutboxEntry, Position, lease_lost};
+use kaireon_core::outbox::{FetchFrom, Lane, Lease, OutboxEntry, Position, Settlement, Verdict, lease_lost};
 use kaireon_core::store::Generation;
 use kaireon_core::time::{self, Timestamp};
 use kaireon_core::wire::corrupt;
+use kaireon_core::{ErrorKind, Result};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
@@ -67,7 +67,43 @@ impl Lanes {
         Ok(entries)
     }
 
+    /// What cannot be read is moved to the dead letters, so that it stops nobody behind it.
     async fn fetch_lane(&self, lane: Lane, from: &[FetchFrom], limit: usize) -> Result<Vec<OutboxEntry>> {
+        loop {
+            let found = self.find_in_lane(lane, from, limit).await?;
+            let (mut entries, mut unreadable) = (Vec::with_capacity(found.len()), Vec::new());
+            for ((position, range), found) in found {
+                match found.entry(lane, (position, range)) {
+                    Ok(entry) => entries.push(entry),
+                    Err(error) if error.kind() == ErrorKind::Corrupt => {
+                        tracing::error!(%lane, range, position, %error, "outbox entry cannot be read, moved to the dead letters");
+                        unreadable.push(Settlement {
+                            range,
+                            position: Position(position.cast_unsigned()),
+                            verdict: Verdict::Poisoned(error.to_string()),
+                        });
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            let moved = !unreadable.is_empty();
+            if moved {
+                let leases: Vec<Lease> = from.iter().map(|from| from.lease.clone()).collect();
+                self.settle_all(&leases, unreadable).await?;
+            }
+            // Where all of them were moved, what lies behind them was not read yet.
+            if !moved || !entries.is_empty() {
+                return Ok(entries);
+            }
+        }
+    }
+
+    async fn find_in_lane(
+        &self,
+        lane: Lane,
+        from: &[FetchFrom],
+        limit: usize,
+    ) -> Result<Vec<(Place, Found)>> {
         // One at a time: two would move the same cursors by two snapshots.
         let mut known = self.state(lane).reading.lock().await;
         let in_hand = in_hand(from);
@@ -102,7 +138,7 @@ impl Lanes {
             self.wake.busy(lane);
         }
         let shown = found.into_iter().filter(|(_, found)| !found.erased);
-        shown.map(|(place, found)| found.entry(lane, place)).collect()
+        Ok(shown.collect())
     }
 
     /// Makes sure that each range has a cursor of the lease that is asked under.

@@ -8,6 +8,7 @@ use kaireon_core::Result;
 use kaireon_core::outbox::{Lane, LaneSet};
 use kaireon_core::time::Timestamp;
 use sqlx::Row;
+use sqlx::postgres::PgRow;
 
 use super::cursor::Cursor;
 use super::wake::Wake;
@@ -85,13 +86,17 @@ impl Lanes {
             .client
             .fetch_optional(self.shared.sql.outbox_lanes.query())
             .await?;
-        let bits = row
-            .map(|row| row.try_get::<i16, _>(0))
-            .transpose()
-            .map_err(of_sql)?;
-        Ok(LaneSet::from_bits(
-            bits.and_then(|bits| u8::try_from(bits).ok()).unwrap_or_default(),
-        ))
+        row.as_ref().map_or(Ok(LaneSet::NONE), lane_set)
+    }
+
+    pub(super) async fn change_in_force(&self, on: LaneSet, off: LaneSet) -> Result<LaneSet> {
+        let query = self.shared.sql.outbox_change_lanes.query();
+        let query = query.bind(i16::from(on.bits())).bind(i16::from(off.bits()));
+        let mut unit = self.shared.client.begin().await?;
+        let row = unit.fetch_one(query).await.map_err(of_sql)?;
+        let lanes = lane_set(&row)?;
+        self.shared.client.commit(unit).await?;
+        Ok(lanes)
     }
 
     pub(super) async fn set_in_force(&self, lanes: LaneSet) -> Result<()> {
@@ -107,4 +112,9 @@ impl Lanes {
     pub(super) async fn wait_for(&self, lane: Lane, seen: u64, at_most: Duration) -> u64 {
         self.wake.wait(lane, seen, at_most).await
     }
+}
+
+fn lane_set(row: &PgRow) -> Result<LaneSet> {
+    let bits: i16 = row.try_get(0).map_err(of_sql)?;
+    Ok(LaneSet::from_bits(u8::try_from(bits).unwrap_or_default()))
 }

@@ -50,15 +50,16 @@ fn plan(ranges: Vec<Held>, live: &BTreeSet<String>, owner: &str, most: u16) -> P
     let mut free = Vec::new();
     for held in ranges {
         match held.owner.as_deref() {
-            Some(holder) if holder == owner && live.contains(owner) => {
+            // Also where it had expired: requests of a lane take turns, so nobody else is about to take it.
+            Some(holder) if holder == owner => {
                 if plan.holds.len() < most {
                     plan.holds.push((held.range, held.token));
                 } else {
                     plan.gives.push(Held { owner: None, ..held });
                 }
             }
-            Some(holder) if holder != owner && live.contains(holder) => {}
-            // Free, of one who is gone, or the asker's own that had expired: another may have been about to take it.
+            Some(holder) if live.contains(holder) => {}
+            // Free, or of one who is gone.
             _ => free.push(held),
         }
     }
@@ -332,8 +333,8 @@ mod tests {
     }
 
     #[test]
-    fn an_expired_lease_of_ones_own_comes_back_under_a_higher_number() {
-        let plan = plan(ranges(&[Some("me")]), &live(&[]), "me", 8);
-        assert_eq!(plan.holds, [(0, 6)]);
+    fn an_expired_lease_of_ones_own_that_nobody_took_keeps_its_number() {
+        let plan = plan(ranges(&[Some("me"), Some("dead")]), &live(&[]), "me", 8);
+        assert_eq!(plan.holds, [(0, 5), (1, 6)]);
     }
 }

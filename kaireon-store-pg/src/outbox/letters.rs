@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use kaireon_core::Result;
 use kaireon_core::outbox::{DeadLetter, DeadLetterId, DeadLetterQuery, Lane, LaneSet, OutboxEntry, Position};
 use kaireon_core::store::{Generation, Page};
 use kaireon_core::time::truncate;
 use kaireon_core::wire::corrupt;
+use kaireon_core::{ErrorKind, Result};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
@@ -34,17 +34,23 @@ impl Lanes {
             .bind(range)
             .bind(position)
             .bind(i64::from(limit) + 1);
-        let rows = self.shared.client.fetch_all(query).await?;
+        let mut rows = self.shared.client.fetch_all(query).await?;
+        let more = rows.len() > limit as usize;
+        rows.truncate(limit as usize);
+        let next = rows.last().filter(|_| more).map(id_of).transpose()?;
         let mut items = Vec::with_capacity(rows.len());
         for row in rows {
-            items.push(letter(lane, &row)?);
+            match letter(lane, &row) {
+                Ok(letter) => items.push(letter),
+                // It is counted, and can be replayed by its name; there is nothing of it to be shown.
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    let DeadLetterId { range, position } = id_of(&row)?;
+                    let reason: &str = row.try_get("reason").map_err(of_sql)?;
+                    tracing::warn!(%lane, range, position = position.0, reason, "dead letter cannot be read");
+                }
+                Err(error) => return Err(error),
+            }
         }
-        let more = items.len() > limit as usize;
-        items.truncate(limit as usize);
-        let next = items.last().filter(|_| more).map(|letter| DeadLetterId {
-            range: letter.entry.range,
-            position: letter.entry.position,
-        });
         Ok(Page { items, next })
     }
 
@@ -76,15 +82,23 @@ fn signed(position: Position) -> i64 {
     i64::try_from(position.0).unwrap_or(i64::MAX)
 }
 
-fn letter(lane: Lane, row: &PgRow) -> Result<DeadLetter> {
+fn id_of(row: &PgRow) -> Result<DeadLetterId> {
     let range: i16 = row.try_get("range").map_err(of_sql)?;
     let position: i64 = row.try_get("position").map_err(of_sql)?;
+    Ok(DeadLetterId {
+        range: range.cast_unsigned(),
+        position: Position(position.cast_unsigned()),
+    })
+}
+
+fn letter(lane: Lane, row: &PgRow) -> Result<DeadLetter> {
+    let DeadLetterId { range, position } = id_of(row)?;
     let generation: i64 = row.try_get("generation").map_err(of_sql)?;
     let generation = u32::try_from(generation).map_err(|_| corrupt("a generation is out of range"))?;
     let payload: &[u8] = row.try_get("payload").map_err(of_sql)?;
     let entry = OutboxEntry::new(
         lane,
-        (range.cast_unsigned(), Position(position.cast_unsigned())),
+        (range, position),
         Generation(generation),
         truncate(row.try_get("enqueued_at").map_err(of_sql)?),
         crate::payload::read(payload)?,

@@ -15,6 +15,9 @@ use crate::shared::lane_number;
 /// Up to so many entries of a range are counted one by one.
 const COUNTED: i64 = 2_000;
 
+/// Up to so many dead letters of a lane are counted.
+const COUNTED_DEAD: i64 = 10_000;
+
 /// What was counted of one range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Counted {
@@ -38,7 +41,7 @@ fn waiting(counted: Counted, head: i64) -> u64 {
 }
 
 impl Lanes {
-    /// Exact up to [`COUNTED`] entries of each range, an estimate beyond. What lies before the cursors is not read:
+    /// Exact up to [`COUNTED`] entries of each range, an estimate beyond; dead letters up to [`COUNTED_DEAD`]. What lies before the cursors is not read:
     /// with a transaction held open the settled entries are still there to be walked over.
     pub(super) async fn status_of(&self, lane: Lane) -> Result<LaneStatus> {
         let saved = self
@@ -63,7 +66,8 @@ impl Lanes {
             .bind(unseen.running)
             .bind(unseen.from)
             .bind(unseen.until)
-            .bind(COUNTED);
+            .bind(COUNTED)
+            .bind(COUNTED_DEAD);
         let rows = self.shared.client.fetch_all(query).await?;
         let (mut counted, mut late, mut head, mut dead) = (Vec::new(), 0, 0, 0);
         let mut oldest: Option<Timestamp> = None;

@@ -168,7 +168,9 @@ async fn ring(shared: Arc<Shared>, ear: Arc<Ear>) {
         }
         let text = format!("{}:{}", ear.name, LaneSet::of(&Lane::ALL).bits());
         let query = shared.sql.outbox_ring.query().bind(channel.clone()).bind(text);
-        if let Err(error) = shared.client.fetch_all(query).await {
+        // As a change and not as a read: behind a pooler a read may be a transaction that is rolled back, and with it
+        // the notification.
+        if let Err(error) = shared.client.execute(query).await {
             tracing::debug!(%error, "relays of other processes were not woken and will look by themselves");
         }
         tokio::time::sleep(RING_PAUSE).await;

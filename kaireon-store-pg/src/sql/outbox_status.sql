@@ -15,7 +15,7 @@ WITH asked AS MATERIALIZED (
 )
 SELECT NULL::smallint AS range, l.count, NULL::bigint AS last, l.oldest,
        (SELECT last_value FROM {s}.outbox_positions) AS head,
-       (SELECT count(*) FROM {s}.outbox_dead WHERE lane = $1) AS dead
+       (SELECT count(*) FROM (SELECT FROM {s}.outbox_dead WHERE lane = $1 LIMIT $8) d) AS dead
 FROM late l
 UNION ALL
 SELECT a.range, c.count, c.last, f.enqueued_at, NULL, NULL

@@ -375,6 +375,8 @@ expected! {
         [records_are_written_into_exactly_the_lanes_in_force]
         may [a_fence_sets_the_lanes_of_its_tenant
              an_erased_customer_is_gone_from_every_read];
+    ReadsLanesBeforeItChangesThem:
+        [changes_of_different_lanes_do_not_undo_each_other];
     LeasesAreShared:
         [a_range_is_leased_to_one_relay_at_a_time
          concurrent_requests_never_share_a_range]
@@ -384,6 +386,8 @@ expected! {
              a_renewed_lease_is_kept
              ranges_beyond_the_bound_are_given_back
              several_relays_deliver_each_entry_once_and_in_order];
+    RenumbersWhatExpired:
+        [an_expired_lease_that_nobody_took_keeps_its_number];
     LaneLeadsEverywhere:
         [a_lane_leads_to_one_destination_at_a_time
          a_lane_is_left_to_another_destination_when_its_relays_are_gone_for_its_hold]

@@ -118,8 +118,12 @@ pub enum Flaw {
     BeginsEachPageAnew,
     /// Records go into all lanes whatever was set.
     OutboxIgnoresLanes,
+    /// Lanes are read, changed and set, and not in one unit.
+    ReadsLanesBeforeItChangesThem,
     /// A range may be leased by two owners.
     LeasesAreShared,
+    /// A range that expired gets another number when its owner asks again, though nobody took it.
+    RenumbersWhatExpired,
     /// Relays of every destination share a lane.
     LaneLeadsEverywhere,
     /// A relay that has given everything back is counted until its leases would have ended.

@@ -45,7 +45,12 @@ fn later(now: Timestamp, ttl: Duration) -> Timestamp {
 
 impl LaneData {
     /// Renews what the owner holds, gives back what is too much, takes what is free.
-    fn lease(&mut self, request: &LeaseRequest, now: Timestamp, shared: bool) -> Vec<Lease> {
+    fn lease(
+        &mut self,
+        request: &LeaseRequest,
+        now: Timestamp,
+        (shared, renumbers): (bool, bool),
+    ) -> Vec<Lease> {
         let LeaseRequest {
             lane: _,
             owner,
@@ -54,7 +59,9 @@ impl LaneData {
             destination: _,
         } = request;
         let expires = later(now, *ttl);
-        self.leases.retain(|_, held| held.expires > now);
+        if renumbers {
+            self.leases.retain(|_, held| held.expires > now);
+        }
         let mut room = usize::from(*max_ranges);
         self.leases.retain(|_, held| {
             if held.owner != *owner {
@@ -68,6 +75,7 @@ impl LaneData {
         for range in 0..RANGES {
             let taken = self.leases.get(&range);
             let mine = taken.is_some_and(|held| held.owner == *owner);
+            let taken = taken.filter(|held| held.expires > now);
             if room == 0 || mine || (taken.is_some() && !shared) {
                 continue;
             }
@@ -102,6 +110,18 @@ impl Outbox for PlainOutbox {
     async fn set_lanes(&self, lanes: LaneSet) -> Result<()> {
         self.place.disk_mut(&self.handle, "set_lanes")?.lanes = lanes;
         Ok(())
+    }
+
+    async fn change_lanes(&self, on: LaneSet, off: LaneSet) -> Result<LaneSet> {
+        if self.place.has(Flaw::ReadsLanesBeforeItChangesThem) {
+            let present = self.lanes().await?;
+            tokio::task::yield_now().await;
+            self.set_lanes(present.changed(on, off)).await?;
+            return Ok(present.changed(on, off));
+        }
+        let mut disk = self.place.disk_mut(&self.handle, "change_lanes")?;
+        disk.lanes = disk.lanes.changed(on, off);
+        Ok(disk.lanes)
     }
 
     async fn append(&self, events: Vec<HostEvent>) -> Result<()> {
@@ -145,7 +165,9 @@ impl Outbox for PlainOutbox {
             Admission::Joins | Admission::Refused => {}
         }
         data.destination = Some(request.destination.clone().granted(now, request.ttl));
-        let leases = data.lease(&request, now, self.place.has(Flaw::LeasesAreShared));
+        let shared = self.place.has(Flaw::LeasesAreShared);
+        let renumbers = self.place.has(Flaw::RenumbersWhatExpired);
+        let leases = data.lease(&request, now, (shared, renumbers));
         data.askers.insert(request.owner.clone(), later(now, request.ttl));
         let owners = u16::try_from(data.askers.len()).unwrap_or(u16::MAX);
         Ok(Leased::new(leases, owners))

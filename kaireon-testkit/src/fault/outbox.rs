@@ -23,6 +23,10 @@ impl<S: Outbox> Outbox for Faulty<S> {
         self.meet("set_lanes", self.inner.set_lanes(lanes)).await
     }
 
+    async fn change_lanes(&self, on: LaneSet, off: LaneSet) -> Result<LaneSet> {
+        self.meet("change_lanes", self.inner.change_lanes(on, off)).await
+    }
+
     async fn append(&self, events: Vec<HostEvent>) -> Result<()> {
         self.meet("append", self.inner.append(events)).await
     }

@@ -12,6 +12,56 @@ use super::{drain, fetch, host_event, ids, lease_all};
 use crate::StoreFixture;
 use crate::world::{Built, Need, World, noon, together};
 
+/// A change of one lane leaves the others as whoever changes them at the same time has them.
+pub async fn changes_of_different_lanes_do_not_undo_each_other(fixture: &dyn StoreFixture) {
+    let world = World::open(fixture).await;
+    if !world.can(&[Need::Outbox]).await {
+        return;
+    }
+    let outboxes = [world.outbox(), world.second_handle().await.outbox().unwrap()];
+    let of = |lane| LaneSet::of(&[lane]);
+    outboxes[0].set_lanes(of(Lane::Publish)).await.unwrap();
+    let changed = outboxes[1]
+        .change_lanes(of(Lane::Archive), of(Lane::Publish))
+        .await;
+    assert_eq!(changed.unwrap(), of(Lane::Archive));
+    let both = outboxes[0]
+        .change_lanes(LaneSet::of(&Lane::ALL), of(Lane::Archive))
+        .await;
+    assert_eq!(both.unwrap(), LaneSet::of(&[Lane::Publish, Lane::Replicate]));
+    let nothing = outboxes[1].change_lanes(LaneSet::NONE, LaneSet::NONE).await;
+    assert_eq!(nothing.unwrap(), LaneSet::of(&[Lane::Publish, Lane::Replicate]));
+    for round in 0..20 {
+        let change = |(n, lane): (usize, Lane)| {
+            let outbox = Arc::clone(&outboxes[n % 2]);
+            async move {
+                let (on, off) = match (round + n).is_multiple_of(2) {
+                    true => (of(lane), LaneSet::NONE),
+                    false => (LaneSet::NONE, of(lane)),
+                };
+                outbox.change_lanes(on, off).await.unwrap();
+                (lane, on.contains(lane))
+            }
+        };
+        let changed = together(Lane::ALL.into_iter().enumerate().map(change)).await;
+        let lanes = outboxes[0].lanes().await.unwrap();
+        for (lane, is_on) in changed {
+            assert_eq!(lanes.contains(lane), is_on, "{lane} in round {round}: {lanes:?}");
+        }
+    }
+    // And records go by it.
+    outboxes[1].set_lanes(LaneSet::NONE).await.unwrap();
+    outboxes[0]
+        .change_lanes(of(Lane::Archive), LaneSet::NONE)
+        .await
+        .unwrap();
+    world.record(&world.event("anna").built()).await;
+    for lane in Lane::ALL {
+        let backlog = outboxes[0].status(lane).await.unwrap().backlog;
+        assert_eq!(backlog, u64::from(lane == Lane::Archive), "{lane}");
+    }
+}
+
 /// A record is written into exactly the lanes that were in force when its call began.
 pub async fn records_are_written_into_exactly_the_lanes_in_force(fixture: &dyn StoreFixture) {
     let world = World::open(fixture).await;

@@ -143,6 +143,50 @@ pub async fn a_renewed_lease_is_kept(fixture: &dyn StoreFixture) {
     assert!(ranges(&first).is_disjoint(&ranges(&second)));
 }
 
+/// A relay that comes too late, and finds that nobody was quicker, goes on as if it had not been late: what it has
+/// delivered meanwhile it settles.
+pub async fn an_expired_lease_that_nobody_took_keeps_its_number(fixture: &dyn StoreFixture) {
+    let world = World::open(fixture).await;
+    if !world.can(&[Need::Outbox]).await {
+        return;
+    }
+    let (outbox, other) = (world.outbox(), world.second_handle().await.outbox().unwrap());
+    outbox
+        .append(vec![host_event(&world, Some("anna"), "e")])
+        .await
+        .unwrap();
+    let first = lease(&outbox, Lane::Publish, "first", SHORT, RANGES).await.leases;
+    let entries = fetch(&outbox, &first, 10).await.unwrap();
+    assert_eq!(entries.len(), 1);
+    world.pass(SHORT + Duration::from_millis(100)).await;
+    let settlements = vec![settled(&entries[0], Verdict::Delivered)];
+    world.refused(
+        outbox.settle(&first, settlements.clone()).await,
+        ErrorKind::Fenced,
+    );
+    // Who asks in between takes what it asked for, and no more.
+    let second = lease(&other, Lane::Publish, "second", TTL, 10).await.leases;
+    assert_eq!(second.len(), 10);
+    let again = lease(&outbox, Lane::Publish, "first", TTL, RANGES).await.leases;
+    assert_eq!(again.len(), usize::from(RANGES) - 10);
+    let held = |lease: &Lease| {
+        let mut first = first.iter();
+        first.any(|held| (held.range, held.token) == (lease.range, lease.token))
+    };
+    assert!(again.iter().all(held), "what nobody took keeps its number");
+    assert!(!second.iter().any(held), "what was taken has another one");
+    // The rest comes back under higher numbers.
+    other.release(second.clone()).await.unwrap();
+    let rest = lease(&outbox, Lane::Publish, "first", TTL, RANGES).await.leases;
+    for lease in rest.iter().filter(|lease| ranges(&second).contains(&lease.range)) {
+        let mut taken = second.iter();
+        assert!(taken.any(|taken| taken.range == lease.range && taken.token < lease.token));
+    }
+    assert_eq!(rest.len(), usize::from(RANGES));
+    outbox.settle(&rest, settlements).await.unwrap();
+    assert_eq!(fetch(&outbox, &rest, 10).await.unwrap(), []);
+}
+
 /// A released lease is free at once; releasing what was lost does nothing.
 pub async fn a_released_lease_is_free_at_once(fixture: &dyn StoreFixture) {
     let world = World::open(fixture).await;

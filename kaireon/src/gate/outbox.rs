@@ -49,6 +49,11 @@ impl Outbox for GatedOutbox {
         self.inner.set_lanes(lanes).await
     }
 
+    async fn change_lanes(&self, on: LaneSet, off: LaneSet) -> Result<LaneSet> {
+        let _pass = self.gate.enter("change_lanes")?;
+        self.inner.change_lanes(on, off).await
+    }
+
     async fn append(&self, events: Vec<HostEvent>) -> Result<()> {
         let _pass = self.gate.enter("append")?;
         if self.appends == Appends::Refused {

@@ -1,4 +1,5 @@
-//! Turning the lane off again when there is nobody left to read it.
+//! Looking after the lane: it stays on while somebody is there for it, whatever a host that sets all lanes at once or
+//! another process that was stopped half-way does to it, and goes off when there is nobody left to read it.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -48,7 +49,7 @@ impl Core {
     /// off a lane that nobody at all has read for a while.
     pub(super) async fn keep_shared(self: Arc<Self>) {
         let mut unread = Unread::default();
-        let pause = self.leftovers_wait.clamp(LAST_MOMENT, LOOK_EVERY);
+        let pause = self.look_pause();
         loop {
             tokio::select! {
                 () = self.changed.notified() => {}
@@ -62,6 +63,24 @@ impl Core {
         }
     }
 
+    /// Turns a lane that is always to be on, on again, where somebody has turned it off.
+    pub(super) async fn keep_on(self: Arc<Self>) {
+        loop {
+            tokio::select! {
+                () = self.changed.notified() => {}
+                () = tokio::time::sleep(self.look_pause()) => {}
+            }
+            let _changing = self.relay.lock().await;
+            if let Err(error) = self.set_lane(Wanted::On).await {
+                tracing::warn!(%error, "the publish lane could not be looked after, will try again");
+            }
+        }
+    }
+
+    fn look_pause(&self) -> Duration {
+        self.leftovers_wait.clamp(LAST_MOMENT, LOOK_EVERY)
+    }
+
     async fn look_after(&self, unread: &mut Unread) -> Result<()> {
         let Some(outbox) = &self.outbox else {
             return Ok(());
@@ -70,7 +89,11 @@ impl Core {
         // Counted under the lock: who comes later waits for it and turns the lane on again.
         if self.listeners.load(Ordering::Acquire) > 0 {
             *unread = Unread::default();
-            return Ok(());
+            // Only where a relay runs: the lane may lead elsewhere, and is not this stream's then.
+            return match relay.is_some() {
+                true => self.set_lane(Wanted::On).await,
+                false => Ok(()),
+            };
         }
         if let Some(former) = relay.take() {
             former.stop(RELAY_END).await?;
@@ -102,6 +125,7 @@ impl Core {
         loop {
             tokio::select! {
                 () = self.changed.notified() => {}
+                () = tokio::time::sleep(self.look_pause()) => {}
                 () = &mut leftovers, if !expired => {
                     expired = true;
                     self.run_relay(&mut *self.relay.lock().await);
@@ -109,11 +133,12 @@ impl Core {
             }
             let changing = self.relay.lock().await;
             // Counted under the lock: who comes later waits for it and turns the lane on again.
-            if self.listeners.load(Ordering::Acquire) > 0 {
-                continue;
-            }
-            if let Err(error) = self.set_lane(Wanted::Off).await {
-                tracing::warn!(%error, "the publish lane could not be turned off, will try again");
+            let wanted = match self.listeners.load(Ordering::Acquire) {
+                0 => Wanted::Off,
+                _ => Wanted::On,
+            };
+            if let Err(error) = self.set_lane(wanted).await {
+                tracing::warn!(%error, "the publish lane could not be looked after, will try again");
                 drop(changing);
                 tokio::time::sleep(RETRY_PAUSE).await;
                 self.changed.notify_one();

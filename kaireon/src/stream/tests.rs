@@ -295,3 +295,40 @@ async fn the_subscribers_of_the_next_process_get_what_is_recorded_once_the_first
             .unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_lane_that_somebody_turned_off_under_those_who_read_it_is_turned_on_again() {
+    for (policy, reach) in [
+        (LanePolicy::Always, Reach::Process),
+        (LanePolicy::Always, Reach::Shared),
+        (LanePolicy::WhileSubscribed, Reach::Process),
+        (LanePolicy::WhileSubscribed, Reach::Shared),
+    ] {
+        let outbox = MemoryStore::new().outbox().unwrap();
+        let publisher: Arc<dyn EventPublisher> = Arc::new(MemoryPublisher::new());
+        let of_stream = (policy, reach);
+        let stream = EventStream::new(
+            of_stream,
+            Some(Arc::clone(&outbox)),
+            Arc::clone(&publisher),
+            SOON,
+            None,
+        );
+        stream.prepare().await.unwrap();
+        stream.start().await.unwrap();
+        let subscriber = subscribed(&stream, &publisher).await;
+        for lanes in [LaneSet::NONE, LaneSet::of(&[Lane::Archive])] {
+            // A host that sets them all, or a process that was stopped between turning it off and looking again.
+            outbox.set_lanes(lanes).await.unwrap();
+            let on = async {
+                while outbox.lanes().await.unwrap() != lanes.with(Lane::Publish) {
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+            };
+            let on = tokio::time::timeout(Duration::from_secs(20), on).await;
+            assert!(on.is_ok(), "{policy:?}, {reach:?}: the lane stays off");
+        }
+        drop(subscriber);
+        stream.drain(Instant::now() + LATER).await.unwrap();
+    }
+}

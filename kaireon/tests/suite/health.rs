@@ -1,9 +1,12 @@
 //! Readiness.
 
+use std::sync::Arc;
+
 use kaireon::core::memory::MemoryStore;
 use kaireon::core::store::{Recorded, StoreCapabilities, SummaryQuery};
-use kaireon::core::{Error, ErrorKind, Interaction, InteractionStore, Result, Summary};
+use kaireon::core::{Error, ErrorKind, Interaction, InteractionStore, Outbox, Result, Summary};
 use kaireon::{Infra, Part, Status};
+use kaireon_testkit::fault::{Fault, Faulty, Plan};
 
 use crate::support::{LONG, config, in_memory};
 
@@ -100,4 +103,47 @@ async fn after_a_shutdown_nothing_is_ready() {
         health.parts.iter().all(|part| part.status == Status::Down),
         "{health}"
     );
+}
+
+/// A store whose outbox does not say how a lane stands.
+#[derive(Debug)]
+struct Uncounted(MemoryStore);
+
+#[async_trait::async_trait]
+impl InteractionStore for Uncounted {
+    fn capabilities(&self) -> StoreCapabilities {
+        self.0.capabilities()
+    }
+
+    async fn record_event(&self, event: Interaction) -> Result<Recorded> {
+        self.0.record_event(event).await
+    }
+
+    async fn get_summaries(&self, query: SummaryQuery) -> Result<Vec<Summary>> {
+        self.0.get_summaries(query).await
+    }
+
+    async fn disconnect(&self) -> Result<()> {
+        self.0.disconnect().await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.0.ping().await
+    }
+
+    fn outbox(&self) -> Option<Arc<dyn Outbox>> {
+        let plan = Plan::script((0..100).map(|_| ("status", Fault::Hang)));
+        Some(Arc::new(Faulty::new(self.0.outbox()?, plan)))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lane_that_is_slow_to_count_makes_nothing_unready() {
+    let builder = Infra::builder().config(config(&[("INTERACTION_STORE", "uncounted")]));
+    let builder = builder.register_store("uncounted", |_| async { Ok(Uncounted(MemoryStore::new())) });
+    let infra = builder.build().await.unwrap();
+    let health = infra.health().await;
+    let relay = health.part(Part::Relay).unwrap();
+    assert_eq!((relay.status, relay.backlog), (Status::Unknown, None));
+    assert!(health.ready, "{health}");
 }

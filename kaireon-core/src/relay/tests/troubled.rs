@@ -15,11 +15,22 @@ use crate::outbox::{
 use crate::store::Page;
 use crate::{Error, Result};
 
+/// What becomes of a look at a lane.
+#[derive(Clone, Debug)]
+pub(super) enum Standing {
+    Told,
+    Fails(Error),
+    Hangs,
+}
+
 #[derive(Debug)]
 pub(super) struct Troubled {
     outbox: Arc<dyn Outbox>,
     /// What the next settlements fail with.
     pub(super) failures: Mutex<VecDeque<Error>>,
+    /// What requests for leases fail with, while there is something.
+    pub(super) refusal: Mutex<Option<Error>>,
+    pub(super) standing: Mutex<Standing>,
     pub(super) fetches: watch::Sender<usize>,
     /// How often the sink was asked, and how often it must have been for the first settlement to end.
     pub(super) deliveries: watch::Sender<usize>,
@@ -31,6 +42,8 @@ impl Troubled {
         Self {
             outbox,
             failures: Mutex::default(),
+            refusal: Mutex::default(),
+            standing: Mutex::new(Standing::Told),
             fetches: watch::Sender::new(0),
             deliveries: watch::Sender::new(0),
             settles_at,
@@ -48,12 +61,20 @@ impl Outbox for Troubled {
         self.outbox.set_lanes(lanes).await
     }
 
+    async fn change_lanes(&self, on: LaneSet, off: LaneSet) -> Result<LaneSet> {
+        self.outbox.change_lanes(on, off).await
+    }
+
     async fn append(&self, events: Vec<HostEvent>) -> Result<()> {
         self.outbox.append(events).await
     }
 
     async fn lease(&self, request: LeaseRequest) -> Result<Leased> {
-        self.outbox.lease(request).await
+        let refusal = self.refusal.lock().clone();
+        match refusal {
+            Some(error) => Err(error),
+            None => self.outbox.lease(request).await,
+        }
     }
 
     async fn release(&self, leases: Vec<Lease>) -> Result<()> {
@@ -85,7 +106,12 @@ impl Outbox for Troubled {
     }
 
     async fn status(&self, lane: Lane) -> Result<LaneStatus> {
-        self.outbox.status(lane).await
+        let standing = self.standing.lock().clone();
+        match standing {
+            Standing::Told => self.outbox.status(lane).await,
+            Standing::Fails(error) => Err(error),
+            Standing::Hangs => std::future::pending().await,
+        }
     }
 
     async fn wait(&self, lane: Lane, seen: u64, at_most: Duration) -> Result<u64> {

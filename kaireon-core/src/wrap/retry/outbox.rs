@@ -25,6 +25,11 @@ impl<O: Outbox> Outbox for Retry<O> {
             .await
     }
 
+    async fn change_lanes(&self, on: LaneSet, off: LaneSet) -> Result<LaneSet> {
+        self.repeated(Operation::ChangeLanes, || self.inner.change_lanes(on, off))
+            .await
+    }
+
     async fn append(&self, events: Vec<HostEvent>) -> Result<()> {
         self.repeated(Operation::Append, || self.inner.append(events.clone()))
             .await

@@ -1,0 +1,1 @@
+UPDATE {s}.meta SET lanes = (lanes | $1) & ~$2 RETURNING lanes
