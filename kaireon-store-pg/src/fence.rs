@@ -122,12 +122,20 @@ fn incarnation_of(drawn: i64, timeline: u64) -> u64 {
     drawn.cast_unsigned() ^ timeline.wrapping_sub(1).wrapping_mul(SPREAD)
 }
 
+/// What stands for every earlier watermark.
+const YEAR_ONE: Timestamp = match Timestamp::from_timestamp(-62_135_596_800, 0) {
+    Some(time) => time,
+    None => Timestamp::UNIX_EPOCH,
+};
+
 /// Moves a tenant's watermark, never back; returns the one in force, or `None` where the number is not the tenant's.
 pub(crate) async fn set_watermark(
     shared: &Shared,
     tenant: &Tenant,
     before: Timestamp,
 ) -> Result<Option<Timestamp>> {
+    // The server knows no times before 4714 BC, where no row is either.
+    let before = before.max(YEAR_ONE);
     let mut unit = hold_alone(shared, tenant).await?;
     let name = tenant.name.as_str().to_owned();
     let set = shared.sql.set_watermark.query().bind(tenant.number);

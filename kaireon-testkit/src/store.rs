@@ -159,6 +159,7 @@ macro_rules! __store_cases {
                 a_replicated_record_before_the_watermark_counts_but_leaves_no_row
                 history_goes_on_over_a_purge
                 undelivered_entries_outlive_a_purge
+                a_purge_before_every_row_takes_nothing_away
             }
             store::fences {
                 a_fence_is_raised_and_read

@@ -178,7 +178,8 @@ fn page<T>(
     let (mut items, mut last, mut next) = (Vec::new(), None::<Slice>, None);
     let after = cursor.map(|cursor| read_row_cursor(letter, &tenant, &cursor));
     let after = after.transpose()?;
-    let window = (of.settings.watermark_ms.unwrap_or(0), i64::MAX);
+    // A time before 1970 is before every row, but its bytes are behind all of theirs.
+    let window = (of.settings.watermark_ms.unwrap_or(0).max(0), i64::MAX);
     walk(view, space, (&tenant, of), after, window, |row, key, value| {
         if items.len() == limit as usize {
             next = last.as_ref().map(|key| write_row_cursor(letter, &tenant, key));

@@ -202,6 +202,7 @@ expected! {
         [scan_returns_a_whole_tenant_exactly_once
          scan_is_resumed_through_another_handle]
         may [a_cursor_of_another_tenant_shows_nothing_of_it
+             a_purge_before_every_row_takes_nothing_away
              attributes_of_every_kind_and_size_come_back
              purged_rows_are_invisible_at_once
              scan_is_complete_while_others_write
@@ -324,6 +325,8 @@ expected! {
              no_error_tells_personal_data
              purged_decisions_are_gone
              settings_and_decisions_are_there_after_a_restart];
+    ReadsTimesUnsigned:
+        [a_purge_before_every_row_takes_nothing_away];
     IgnoresEpochs:
         [a_write_under_an_old_epoch_is_refused
          every_kind_of_write_is_fenced]

@@ -96,6 +96,8 @@ pub enum Flaw {
     ShowsPurgedRows,
     /// A new interaction before the watermark is taken.
     TakesPurgedTimes,
+    /// Times before 1970 are read as unsigned numbers, behind every row.
+    ReadsTimesUnsigned,
     /// Epochs are not checked.
     IgnoresEpochs,
     /// The epoch is checked before the unit that writes.

@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use kaireon_core::InteractionStore;
 use kaireon_core::digest::MasterKey;
 use kaireon_core::time::{ManualClock, Timestamp};
+use kaireon_core::{InteractionStore, TenantId};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -55,6 +55,17 @@ impl Place {
 
     pub(super) fn has(&self, flaw: Flaw) -> bool {
         self.flaw == Some(flaw)
+    }
+
+    /// Whether a row lies at or behind the begin of a range.
+    pub(super) fn reaches(&self, from: Timestamp, row: Timestamp) -> bool {
+        row >= from && !(self.has(Flaw::ReadsTimesUnsigned) && from.timestamp_millis() < 0)
+    }
+
+    /// Whether a row lies at or behind its tenant's watermark; what does not was removed, but for a flaw.
+    pub(super) fn shows(&self, disk: &Disk, tenant: &TenantId, row: Timestamp) -> bool {
+        let watermark = disk.tenants.get(tenant).and_then(|tenant| tenant.watermark);
+        !self.has(Flaw::ReadsTimesUnsigned) || watermark.is_none_or(|watermark| self.reaches(watermark, row))
     }
 
     pub(super) fn now(&self) -> Timestamp {

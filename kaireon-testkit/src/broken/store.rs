@@ -210,7 +210,7 @@ impl InteractionStore for Store {
             .flat_map(|found| found.rows.values().rev())
             .map(|row| &row.value);
         let mut items: Vec<_> = rows
-            .filter(|row| from.is_none_or(|from| row.timestamp >= from))
+            .filter(|row| from.is_none_or(|from| self.place.reaches(from, row.timestamp)))
             .filter(|row| until.is_none_or(|until| before(until, row)))
             .filter(|row| filter.matches(row) && precedes(row))
             .take(usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1))
@@ -236,6 +236,7 @@ impl InteractionStore for Store {
             .values()
             .filter(|found| found.tenant == tenant)
             .flat_map(|found| found.rows.values())
+            .filter(|row| self.place.shows(&disk, &tenant, row.value.timestamp))
             .map(|row| (row.value.idempotency_key.to_string(), row.clone()))
             .collect();
         rows.sort_by(|left, right| left.0.cmp(&right.0));
@@ -261,7 +262,8 @@ impl InteractionStore for Store {
             .tenants
             .get(&tenant)
             .into_iter()
-            .flat_map(|tenant| &tenant.decisions);
+            .flat_map(|tenant| &tenant.decisions)
+            .filter(|(_, decision)| self.place.shows(&disk, &tenant, decision.value.timestamp));
         let rows = found.map(|(id, decision)| (id.to_string(), decision.clone()));
         Ok(page(
             rows.filter(|(name, _)| behind.as_ref().is_none_or(|behind| name > behind))

@@ -6,6 +6,8 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 
+use super::values::BEFORE_ALL;
+
 /// An interaction by its numbers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Item {
@@ -161,6 +163,11 @@ fn choices() -> impl Strategy<Value = Choice> {
     )
 }
 
+/// Bounds of a purge or a history: a day, seldom a time before all of them.
+fn bounds(days: u8) -> impl Strategy<Value = u8> {
+    prop_oneof![7 => 0..days, 1 => Just(BEFORE_ALL)]
+}
+
 fn epochs() -> impl Strategy<Value = u8> {
     prop_oneof![5 => Just(3_u8), 1 => 0..3_u8]
 }
@@ -178,13 +185,13 @@ pub(super) fn operations() -> impl Strategy<Value = Operation> {
             .prop_map(|((tenant, customer), dimension, value, period, day)| Operation::Summaries {
                 tenant, customer, dimension, value, period, day,
             }),
-        2 => (whose(), 1..5_u8, option::of(0..3_u8), (option::of(0..40_u8), option::of(0..40_u8)))
+        2 => (whose(), 1..5_u8, option::of(0..3_u8), (option::of(bounds(40)), option::of(bounds(40))))
             .prop_map(|((tenant, customer), limit, offer, days)| Operation::History { tenant, customer, limit, offer, days }),
         1 => (0..2_u8, 1..5_u8).prop_map(|(tenant, limit)| Operation::Scan { tenant, limit }),
         2 => (whose(), 0..3_u8).prop_map(|((tenant, customer), ticket)| Operation::Erase { tenant, customer, ticket }),
         1 => (whose(), 1..4_u8)
             .prop_map(|((tenant, customer), generation)| Operation::Install { tenant, customer, generation }),
-        1 => (0..2_u8, 0..20_u8).prop_map(|(tenant, day)| Operation::Purge { tenant, day }),
+        1 => (0..2_u8, bounds(20)).prop_map(|(tenant, day)| Operation::Purge { tenant, day }),
         1 => (0..2_u8, 0..4_u8, option::of(0..8_u8))
             .prop_map(|(tenant, epoch, lanes)| Operation::Raise { tenant, epoch, lanes }),
         2 => (0..8_u8).prop_map(|lanes| Operation::SetLanes { lanes }),

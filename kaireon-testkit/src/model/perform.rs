@@ -14,7 +14,7 @@ use super::answer::{Answer, Refusal};
 use super::lanes::{deliver, replay};
 use super::operation::Operation;
 use super::read::{scan, whole_history};
-use super::values::{NAMED, batch, customer, decision, interaction, offer, tenant, time};
+use super::values::{NAMED, batch, bound, customer, decision, interaction, offer, tenant, time};
 
 pub(super) type Store = Arc<dyn InteractionStore>;
 
@@ -90,8 +90,8 @@ pub(super) async fn perform(operation: &Operation, number: usize, store: &Store,
             days: (from, until),
         } => {
             let query = HistoryQuery {
-                from: from.map(time),
-                until: until.map(time),
+                from: from.map(bound),
+                until: until.map(bound),
                 filter: HistoryFilter {
                     offer: what.map(offer),
                     ..HistoryFilter::default()
@@ -154,7 +154,7 @@ pub(super) async fn perform(operation: &Operation, number: usize, store: &Store,
             let receipt = store
                 .purge_before(Purge {
                     tenant: tenant(whose),
-                    before: time(day),
+                    before: bound(day),
                 })
                 .await;
             let same = |receipt: PurgeReceipt| (receipt.watermark, receipt.interactions, receipt.decisions);

@@ -30,6 +30,17 @@ pub(super) fn time(day: u8) -> Timestamp {
     at("2024-12-20T00:00:00Z") + TimeDelta::hours(i64::from(day) * 11)
 }
 
+/// The number of a time before every row, and before 1970.
+pub(super) const BEFORE_ALL: u8 = u8::MAX;
+
+/// What a purge or a history may begin or end at.
+pub(super) fn bound(day: u8) -> Timestamp {
+    match day {
+        BEFORE_ALL => at("1969-12-31T23:59:59.999Z"),
+        day => time(day),
+    }
+}
+
 pub(super) fn interaction(item: Item) -> Interaction {
     let Item {
         tenant: whose,

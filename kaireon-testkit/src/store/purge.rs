@@ -2,6 +2,7 @@
 
 use kaireon_core::outbox::{Lane, LaneSet};
 use kaireon_core::store::{Accepted, Generation, HistoryCursor, HistoryQuery, Origin, RecordBatch, Recorded};
+use kaireon_core::time::{Timestamp, from_millis};
 use kaireon_core::{ErrorKind, Interaction};
 
 use crate::StoreFixture;
@@ -295,4 +296,51 @@ pub async fn history_goes_on_over_a_purge(fixture: &dyn StoreFixture) {
         .await;
     let all: Vec<_> = first.items.into_iter().chain(rest).collect();
     assert_eq!(all, newest_first(&events[5..]));
+}
+
+/// A watermark before every row takes nothing away, also one before 1970, whose milliseconds are negative; nor does a
+/// history that is asked for from such a time.
+pub async fn a_purge_before_every_row_takes_nothing_away(fixture: &dyn StoreFixture) {
+    let world = World::open(fixture).await;
+    if !world.can(&[Need::Purge]).await {
+        return;
+    }
+    let events = ten_days(&world).await;
+    let decision = world.decision("r", "c0", 1);
+    if world.can.decisions {
+        world.store.record_decision(decision.clone()).await.unwrap();
+    }
+    let last_before_1970 = from_millis(-1).unwrap();
+    for before in [Timestamp::MIN_UTC, last_before_1970] {
+        let receipt = world.purge(before).await;
+        assert_eq!((receipt.interactions, receipt.decisions), (0, 0));
+        if world.can.history {
+            let own = newest_first(&of(&events, "c0", &world));
+            assert_eq!(world.history("c0").await, own);
+            let query = HistoryQuery {
+                from: Some(before),
+                ..world.history_query("c0")
+            };
+            assert_eq!(world.history_by(query.clone(), 2).await, own);
+            let nothing = HistoryQuery {
+                from: None,
+                until: Some(before),
+                ..query
+            };
+            assert_eq!(world.history_by(nothing, 2).await, []);
+        }
+        if world.can.scan {
+            assert_eq!(world.scan(&world.tenant, 4).await.len(), events.len());
+        }
+        if world.can.decisions {
+            let found = world.store.decision(&world.tenant, &decision.id).await.unwrap();
+            assert_eq!(found.as_ref(), Some(&decision));
+            if world.can.scan {
+                let found = world.scan_decisions(&world.tenant, 4).await;
+                assert_eq!(found.len(), 1);
+            }
+        }
+    }
+    let receipt = world.purge(last_before_1970).await;
+    assert_eq!(receipt.watermark, last_before_1970);
 }
