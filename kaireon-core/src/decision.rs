@@ -143,6 +143,14 @@ impl Decision {
         Ok(Self(Arc::new(fields)))
     }
 
+    /// Checks the time against a clock: what was restored or read by serde has not been.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming `timestamp`, more than 24 h after the clock.
+    pub fn check_at(&self, clock: &dyn Clock) -> Result<()> {
+        time::check(self.timestamp, clock.now()).map(drop)
+    }
+
     /// The same decision with other fields, for adapters and tests.
     ///
     /// # Errors
@@ -197,6 +205,8 @@ impl Serialize for Decision {
     }
 }
 
+/// As [`Decision::restore`]: every bound is checked but the one by the clock, which serde does not hand in. Who reads
+/// decisions from a caller asks [`check_at`](Decision::check_at) of each; the facade's store asks it of every live one.
 impl<'de> Deserialize<'de> for Decision {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::restore(DecisionFields::deserialize(deserializer)?).map_err(serde::de::Error::custom)
@@ -244,17 +254,56 @@ mod tests {
                 Some("rank")
             );
         }
-        let many: Vec<u32> = (1..=1_001).collect();
-        assert_eq!(
-            Decision::new(fields(&many), &SystemClock).unwrap_err().field(),
-            Some("offers")
-        );
+    }
+
+    #[test]
+    fn a_decision_has_up_to_1000_offers_however_it_comes_about() {
+        let ranks: Vec<u32> = (1..=1_001).collect();
+        let most = Decision::new(fields(&ranks[..1_000]), &SystemClock).unwrap();
+        assert_eq!(most.offers.len(), MAX_OFFERS);
+        let error = Decision::new(fields(&ranks), &SystemClock).unwrap_err();
+        assert_eq!(error.field(), Some("offers"));
+        let json = serde_json::to_string(&most).unwrap();
+        assert_eq!(serde_json::from_str::<Decision>(&json).unwrap(), most);
+        let too_many = serde_json::to_string(&fields(&ranks)).unwrap();
+        assert!(serde_json::from_str::<Decision>(&too_many).is_err());
+        for wrong in [&[0, 1][..], &[2, 2]] {
+            let json = serde_json::to_string(&fields(wrong)).unwrap();
+            assert!(serde_json::from_str::<Decision>(&json).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn what_serde_read_is_checked_against_a_clock_by_check_at() {
+        let clock = crate::time::ManualClock::at(SystemClock.now());
+        let ahead = |by_ms: i64| {
+            let timestamp = clock.now() + time::MAX_AHEAD + chrono::TimeDelta::milliseconds(by_ms);
+            let fields = DecisionFields {
+                timestamp,
+                ..fields(&[1])
+            };
+            let json = serde_json::to_string(&fields).unwrap();
+            serde_json::from_str::<Decision>(&json).unwrap()
+        };
+        ahead(0).check_at(&clock).unwrap();
+        let error = ahead(1).check_at(&clock).unwrap_err();
+        assert_eq!(error.field(), Some("timestamp"));
     }
 
     #[test]
     fn propensities_are_probabilities() {
         for wrong in [-0.1, 1.1, f64::NAN, f64::INFINITY] {
             assert_eq!(Propensity::new(wrong).unwrap_err().field(), Some("propensity"));
+        }
+        for (text, taken) in [
+            ("0", true),
+            ("1", true),
+            ("-0.0", true),
+            ("1.0000001", false),
+            ("-1e-9", false),
+        ] {
+            let read = serde_json::from_str::<Propensity>(text);
+            assert_eq!(read.is_ok(), taken, "{text}");
         }
         assert_eq!(Propensity::new(-0.0).unwrap().get().to_bits(), 0.0_f64.to_bits());
     }

@@ -109,6 +109,14 @@ impl Interaction {
         Ok(Self(Arc::new(InteractionFields { timestamp, ..fields })))
     }
 
+    /// Checks the time against a clock: what was restored or read by serde has not been.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming `timestamp`, more than 24 h after the clock.
+    pub fn check_at(&self, clock: &dyn Clock) -> Result<()> {
+        time::check(self.timestamp, clock.now()).map(drop)
+    }
+
     /// The same interaction with other fields, for adapters and tests.
     ///
     /// # Errors
@@ -147,6 +155,9 @@ impl Serialize for Interaction {
     }
 }
 
+/// As [`Interaction::restore`]: every bound is checked but the one by the clock, which serde does not hand in. Who reads
+/// interactions from a caller asks [`check_at`](Interaction::check_at) of each; the facade's store asks it of every
+/// live one.
 impl<'de> Deserialize<'de> for Interaction {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::restore(InteractionFields::deserialize(deserializer)?).map_err(serde::de::Error::custom)
@@ -212,6 +223,32 @@ mod tests {
         let json = serde_json::to_string(&event).unwrap();
         assert_eq!(serde_json::from_str::<Interaction>(&json).unwrap(), event);
         assert!(serde_json::from_str::<Interaction>(&json.replace("\"rank\":3", "\"rank\":0")).is_err());
+    }
+
+    #[test]
+    fn what_serde_read_is_checked_against_a_clock_by_check_at() {
+        let event = builder().build().unwrap();
+        let clock = crate::time::ManualClock::at(SystemClock.now());
+        let ahead = |by_ms: i64| {
+            let timestamp = clock.now() + time::MAX_AHEAD + chrono::TimeDelta::milliseconds(by_ms);
+            let mut json = serde_json::to_value(&event).unwrap();
+            json["timestamp"] = serde_json::to_value(timestamp).unwrap();
+            serde_json::from_value::<Interaction>(json).unwrap()
+        };
+        ahead(0).check_at(&clock).unwrap();
+        let error = ahead(1).check_at(&clock).unwrap_err();
+        assert_eq!(error.field(), Some("timestamp"));
+        for (timestamp, taken) in [
+            ("2000-01-01T00:00:00Z", true),
+            ("1999-12-31T23:59:59.999Z", false),
+            ("9999-12-31T23:59:59.999Z", true),
+            ("+10000-01-01T00:00:00Z", false),
+        ] {
+            let mut json = serde_json::to_value(&event).unwrap();
+            json["timestamp"] = timestamp.into();
+            let read = serde_json::from_value::<Interaction>(json);
+            assert_eq!(read.is_ok(), taken, "{timestamp}");
+        }
     }
 
     #[test]

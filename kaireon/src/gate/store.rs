@@ -5,16 +5,18 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use kaireon_core::store::{
     Accepted, BatchOutcome, Erasure, ErasureReceipt, FenceRequest, FenceState, HistoryCursor, HistoryQuery,
-    Page, Purge, PurgeReceipt, RecordBatch, Recorded, ScanCursor, ScanQuery, StoreCapabilities, SummaryQuery,
-    Tombstone, TombstoneQuery,
+    ItemOutcome, Origin, Page, Purge, PurgeReceipt, RecordBatch, Recorded, ScanCursor, ScanQuery,
+    StoreCapabilities, SummaryQuery, Tombstone, TombstoneQuery,
 };
+use kaireon_core::time::{Clock, ManualClock, SystemClock};
 use kaireon_core::{
-    Decision, Interaction, InteractionStore, Outbox, RecommendationId, Result, Summary, TenantId,
+    Decision, Error, Interaction, InteractionStore, Outbox, RecommendationId, Result, Summary, TenantId,
 };
 
 use super::{Appends, Gate, GatedOutbox};
 
-/// A store behind a gate. `disconnect` closes the gate of this set; the backend itself is closed by the facade.
+/// A store behind a gate, which lets no live record in that lies too far ahead of the machine's clock: one that was read
+/// by serde was not compared with it before. `disconnect` closes the gate of this set; the backend itself is closed by the facade.
 #[derive(Debug)]
 pub(crate) struct GatedStore {
     gate: Arc<Gate>,
@@ -37,6 +39,7 @@ impl InteractionStore for GatedStore {
 
     async fn record_event(&self, event: Interaction) -> Result<Recorded> {
         let _pass = self.gate.enter("record_event")?;
+        event.check_at(&SystemClock)?;
         self.inner.record_event(event).await
     }
 
@@ -56,9 +59,10 @@ impl InteractionStore for GatedStore {
         self.inner.ping().await
     }
 
-    async fn record_events(&self, batch: RecordBatch<Interaction>) -> Result<BatchOutcome<Recorded>> {
+    async fn record_events(&self, mut batch: RecordBatch<Interaction>) -> Result<BatchOutcome<Recorded>> {
         let _pass = self.gate.enter("record_events")?;
-        self.inner.record_events(batch).await
+        let refused = refuse_ahead(&mut batch, |event, clock| event.check_at(clock));
+        Ok(with_refused(self.inner.record_events(batch).await?, refused))
     }
 
     async fn history(&self, query: HistoryQuery) -> Result<Page<Interaction, HistoryCursor>> {
@@ -78,15 +82,17 @@ impl InteractionStore for GatedStore {
 
     async fn record_decision(&self, decision: Decision) -> Result<Recorded<RecommendationId>> {
         let _pass = self.gate.enter("record_decision")?;
+        decision.check_at(&SystemClock)?;
         self.inner.record_decision(decision).await
     }
 
     async fn record_decisions(
         &self,
-        batch: RecordBatch<Decision>,
+        mut batch: RecordBatch<Decision>,
     ) -> Result<BatchOutcome<Recorded<RecommendationId>>> {
         let _pass = self.gate.enter("record_decisions")?;
-        self.inner.record_decisions(batch).await
+        let refused = refuse_ahead(&mut batch, |decision, clock| decision.check_at(clock));
+        Ok(with_refused(self.inner.record_decisions(batch).await?, refused))
     }
 
     async fn decision(&self, tenant: &TenantId, id: &RecommendationId) -> Result<Option<Decision>> {
@@ -132,4 +138,40 @@ impl InteractionStore for GatedStore {
             outbox,
         )))
     }
+}
+
+/// Takes out of a live batch what lies too far ahead of the clock; returns each with its place. What another store or an
+/// archive accepted is not compared with this clock.
+fn refuse_ahead<T>(
+    batch: &mut RecordBatch<T>,
+    check: impl Fn(&T, &dyn Clock) -> Result<()>,
+) -> Vec<(usize, Error)> {
+    if batch.origin != Origin::Live {
+        return Vec::new();
+    }
+    // One time for all of them.
+    let now = ManualClock::at(SystemClock.now());
+    let mut refused = Vec::new();
+    let mut place = 0;
+    batch.records.retain(|record| {
+        let checked = check(&record.value, &now);
+        let taken = checked.is_ok();
+        refused.extend(checked.err().map(|error| (place, error)));
+        place += 1;
+        taken
+    });
+    refused
+}
+
+/// The outcome of a batch with what was refused before, each at its place.
+fn with_refused<T>(outcome: BatchOutcome<T>, refused: Vec<(usize, Error)>) -> BatchOutcome<T> {
+    if refused.is_empty() {
+        return outcome;
+    }
+    let mut items = outcome.into_items();
+    for (place, error) in refused {
+        // By rising places, so that each is there when it comes to it.
+        items.insert(place.min(items.len()), ItemOutcome::Failed(error));
+    }
+    BatchOutcome::from_items(items)
 }
