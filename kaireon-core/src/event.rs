@@ -253,9 +253,12 @@ fn unreadable(field: &'static str, what: &str, error: &serde_json::Error) -> Err
     Error::invalid(field, format!("{what} (line {line}, column {column})"))
 }
 
+/// Stands in a customer's key between tenant and customer: no control character is in an id, so it keeps two customers
+/// apart.
+const OF_CUSTOMER: char = '\u{1f}';
+
 fn key_of(tenant: &str, customer: &str) -> Box<str> {
-    // No control character is in an id, so the separator keeps two customers apart.
-    format!("{tenant}\u{1f}{customer}").into()
+    format!("{tenant}{OF_CUSTOMER}{customer}").into()
 }
 
 impl PartialEq for Event {

@@ -7,8 +7,8 @@ use serde_json::value::RawValue;
 
 use super::envelope::{DecisionPayload, InteractionPayload};
 use super::{Event, EventType, Inner, Payload};
+use crate::id;
 use crate::time::{self, Timestamp};
-use crate::{Result, id};
 
 /// An event with its partition key, as an outbox keeps it.
 #[derive(Serialize, Deserialize)]
@@ -46,6 +46,9 @@ impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let kept = Kept::deserialize(deserializer)?;
         id::check_id("event_id", &kept.id).map_err(serde::de::Error::custom)?;
+        if let Some(key) = &kept.key {
+            check_key(key).map_err(serde::de::Error::custom)?;
+        }
         Ok(Self(Arc::new(Inner {
             id: kept.id.into(),
             event_type: kept.r#type,
@@ -54,5 +57,16 @@ impl<'de> Deserialize<'de> for Event {
             key: kept.key.map(Into::into),
             envelope: OnceLock::new(),
         })))
+    }
+}
+
+/// Checks a key: a host's own, or that of a tenant's customer.
+fn check_key(key: &str) -> crate::Result<()> {
+    match key.split_once(super::OF_CUSTOMER) {
+        None => id::check_id("event_key", key),
+        Some((tenant, customer)) => {
+            id::check_id("event_key", tenant)?;
+            id::check_id("event_key", customer)
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::time::Timestamp;
+use crate::{Error, Result};
 
 /// For whom an entry is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -48,8 +49,9 @@ impl fmt::Display for Lane {
     }
 }
 
-/// A set of lanes.
+/// A set of lanes. Serde writes it as its [bits](Self::bits), and refuses those of no lane.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
 pub struct LaneSet(u8);
 
 impl LaneSet {
@@ -110,6 +112,27 @@ impl LaneSet {
     }
 }
 
+impl From<LaneSet> for u8 {
+    fn from(lanes: LaneSet) -> Self {
+        lanes.bits()
+    }
+}
+
+/// The set of exactly these bits.
+impl TryFrom<u8> for LaneSet {
+    type Error = Error;
+
+    /// # Errors
+    /// `InvalidInput` naming `lanes`, where a bit is of no lane.
+    fn try_from(bits: u8) -> Result<Self> {
+        let lanes = Self::from_bits(bits);
+        if lanes.bits() != bits {
+            return Err(Error::invalid("lanes", "holds a bit of no lane"));
+        }
+        Ok(lanes)
+    }
+}
+
 impl fmt::Debug for LaneSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.iter()).finish()
@@ -157,5 +180,26 @@ impl LaneStatus {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.backlog == 0 && self.dead_letters == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_is_read_only_of_lanes_that_there_are() {
+        for bits in 0..=7_u8 {
+            let lanes: LaneSet = serde_json::from_str(&bits.to_string()).unwrap();
+            assert_eq!(lanes, LaneSet::from_bits(bits));
+            assert_eq!(serde_json::to_string(&lanes).unwrap(), bits.to_string());
+        }
+        for wrong in [8, 9, 255] {
+            assert!(
+                serde_json::from_str::<LaneSet>(&wrong.to_string()).is_err(),
+                "{wrong}"
+            );
+            assert_eq!(LaneSet::try_from(wrong).unwrap_err().field(), Some("lanes"));
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::ScanCursor;
 use crate::digest::Digest;
@@ -50,7 +50,7 @@ impl Generation {
 
 /// The name of one request to erase: the same name resumes and repeats, another one erases again. 1 to 256 bytes
 /// without control characters.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct ErasureId(Box<str>);
 
 impl ErasureId {
@@ -79,6 +79,13 @@ impl ErasureId {
 impl fmt::Display for ErasureId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for ErasureId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let name = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        Self::new(name).map_err(serde::de::Error::custom)
     }
 }
 
@@ -212,6 +219,23 @@ mod tests {
             (ErrorKind::Internal, Effect::NotApplied)
         );
         assert!(!error.is_transient());
+    }
+
+    #[test]
+    fn the_name_of_an_erasure_is_bounded_however_it_comes_about() {
+        let longest = "x".repeat(256);
+        let receipt = ErasureReceipt::new(
+            ErasureId::new(&longest).unwrap(),
+            Generation(1),
+            Timestamp::UNIX_EPOCH,
+        );
+        let json = serde_json::to_string(&receipt).unwrap();
+        assert_eq!(serde_json::from_str::<ErasureReceipt>(&json).unwrap(), receipt);
+        for wrong in [String::new(), "x".repeat(257), "a\nb".to_owned()] {
+            assert_eq!(ErasureId::new(&wrong).unwrap_err().field(), Some("erasure_id"));
+            let json = serde_json::to_string(&wrong).unwrap();
+            assert!(serde_json::from_str::<ErasureId>(&json).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]
