@@ -97,8 +97,10 @@ impl FetchOptions {
             stale_if_error,
         } = *self;
         let jittered = |ttl: Duration| {
-            let shortened = ttl.mul_f64(1.0 - f64::from(jitter_percent) / 100.0 * luck);
-            shortened.max(Duration::from_millis(1))
+            let part = 1.0 - f64::from(jitter_percent) / 100.0 * luck;
+            // The longest there is rounds to one that is too long: it stays as it is.
+            let shortened = Duration::try_from_secs_f64(ttl.as_secs_f64() * part);
+            shortened.unwrap_or(ttl).max(Duration::from_millis(1))
         };
         let (fresh, stale) = match fetched {
             Some(_) => (jittered(ttl), stale_while_revalidate.max(stale_if_error)),
@@ -335,6 +337,16 @@ mod tests {
             whole.frame(Some(&value), 0, 1.0).unwrap().1,
             Duration::from_millis(1)
         );
+        let endless = FetchOptions::ttl(Duration::MAX)
+            .with_negative_ttl(Duration::MAX)
+            .with_stale_if_error(Duration::MAX);
+        for luck in [0.0, f64::MIN_POSITIVE, 0.5, 1.0] {
+            for fetched in [Some(&value), None] {
+                let (frame, ttl) = endless.frame(fetched, i64::MAX - 1, luck).unwrap();
+                assert!(ttl >= Duration::MAX / 2, "{luck}");
+                assert_eq!(frame.kept_until, i64::MAX);
+            }
+        }
     }
 
     #[test]
