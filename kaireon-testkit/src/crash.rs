@@ -41,6 +41,9 @@ pub const KILLS_VARIABLE: &str = "KAIREON_CRASH_KILLS";
 /// The seed of a run's instants, where the variable is set: to repeat a run.
 pub const SEED_VARIABLE: &str = "KAIREON_CRASH_SEED";
 
+/// The seed of a soak run, which stands in where the variable above is not set.
+const SOAK_SEED_VARIABLE: &str = "KAIREON_SOAK_SEED";
+
 /// Set for the child alone: which cycle it is.
 const CYCLE_VARIABLE: &str = "KAIREON_CRASH_CYCLE";
 
@@ -75,13 +78,26 @@ pub struct Report {
 }
 
 impl Driver {
-    /// So many kills unless `KAIREON_CRASH_KILLS` says otherwise, under a fresh seed or `KAIREON_CRASH_SEED`.
+    /// So many kills unless `KAIREON_CRASH_KILLS` says otherwise, under the seed of `KAIREON_CRASH_SEED`, that of
+    /// `KAIREON_SOAK_SEED`, or a fresh one.
     ///
     /// # Panics
     /// When one of the variables is no number.
     pub fn from_env(test: impl Into<String>, cycles: u32) -> Self {
+        Self::from_vars(test, cycles, |name| std::env::var(name).ok())
+    }
+
+    /// As [`from_env`](Driver::from_env), from variables that are looked up by `variable`.
+    ///
+    /// # Panics
+    /// As for `from_env`.
+    pub fn from_vars(
+        test: impl Into<String>,
+        cycles: u32,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Self {
         let number = |name: &str| {
-            let value = std::env::var(name).ok()?;
+            let value = variable(name)?;
             Some(
                 value
                     .parse::<u64>()
@@ -92,7 +108,9 @@ impl Driver {
         Self {
             test: test.into(),
             cycles,
-            seed: number(SEED_VARIABLE).unwrap_or_else(|| fastrand::u64(..1_000_000)),
+            seed: number(SEED_VARIABLE)
+                .or_else(|| number(SOAK_SEED_VARIABLE))
+                .unwrap_or_else(|| fastrand::u64(..1_000_000)),
             longest: Duration::from_millis(400),
         }
     }

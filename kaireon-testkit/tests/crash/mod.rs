@@ -117,3 +117,19 @@ fn a_store_that_answers_before_it_writes_is_caught() {
         When::Later,
     );
 }
+
+#[test]
+fn a_run_is_repeated_by_its_own_seed_or_by_that_of_the_soak_run() {
+    let seed = |vars: &'static [(&'static str, &'static str)]| {
+        let find = |name: &str| {
+            let found = vars.iter().find(|(known, _)| *known == name)?;
+            Some(found.1.to_owned())
+        };
+        Driver::from_vars("a test", 1, find).seed
+    };
+    assert_eq!(seed(&[("KAIREON_SOAK_SEED", "7")]), 7);
+    assert_eq!(
+        seed(&[("KAIREON_SOAK_SEED", "7"), ("KAIREON_CRASH_SEED", "8")]),
+        8
+    );
+}
