@@ -36,4 +36,5 @@ mod in_process;
 #[cfg(feature = "in-process")]
 pub use in_process::{
     InProcessBreaker, InProcessCache, InProcessCacheConfig, InProcessLimiter, InProcessLimiterConfig,
+    MAX_BYTES_VARIABLE, MAX_VALUE_BYTES_VARIABLE,
 };

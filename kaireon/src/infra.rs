@@ -75,11 +75,10 @@ impl Infra {
 
     pub(crate) async fn open(config: Config, registries: Registries) -> Result<Self> {
         let plan = Plan::new(&config, &registries)?;
+        let deadline = config.handover.deadline;
         let set = Set::build(&plan, config, None).await?;
         if let Err(error) = set.start().await {
-            let report = set
-                .drain(None, Instant::now() + Handover::default().deadline)
-                .await;
+            let report = set.drain(None, Instant::now() + deadline).await;
             tracing::warn!(%report, "the event stream did not start");
             return Err(error);
         }

@@ -19,9 +19,17 @@
 //! | [`DATABASE_URL`], [`REDIS_URL`] | read for backends that are compiled in; checked in any case | |
 //! | [`KAIREON_DATA_DIR`] | where embedded backends keep their files, each in a folder of its own | `data/kaireon` |
 //!
-//! With `postgresql`, `KAIREON_PG_SCHEMA` (`kaireon`) says where its tables are, `KAIREON_MASTER_KEY` under which key
-//! its digests are made, and `KAIREON_PG_…` how the server is reached: the bounds of the pool, of statements and of
-//! locks, TLS, and what lies between. Its tables are made by [`InfraBuilder::migrate`], never by a start.
+//! Some variables are read by one backend, where it is chosen:
+//!
+//! | variable | what it says | unset |
+//! |---|---|---|
+//! | `KAIREON_MASTER_KEY` | the key of the digests of `embedded` and `postgresql`, 64 hexadecimal digits; the same for every store between which tombstones are moved | one is made and kept with the store |
+//! | `KAIREON_PG_SCHEMA`, `KAIREON_PG_…` | where the tables of `postgresql` are, and how the server is reached: the bounds of the pool, of statements and of locks, TLS, and what lies between | `kaireon`; as `PgConnectConfig` says |
+//! | `KAIREON_CACHE_MAX_BYTES` | how many bytes the entries of the `in-process` cache may take, at least twice the largest | 64 MiB |
+//! | `KAIREON_CACHE_MAX_VALUE_BYTES` | its largest value in bytes, from 1 | 1 MiB |
+//! | `KAIREON_EVENTS_MAX_PENDING` | the largest `max_pending` that a subscription to the `in-process` stream may ask for, from 1 | 1,048,576 |
+//!
+//! The tables of `postgresql` are made by [`InfraBuilder::migrate`], never by a start.
 //!
 //! A name that [`InfraBuilder`] registers is a value as well. All of it is read and checked before anything is
 //! opened, and everything that is wrong is told in one error ([`Problems`]). One line at the start says what was

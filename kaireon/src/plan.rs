@@ -259,15 +259,15 @@ impl Reader<'_> {
 
     /// What an adapter that is compiled in reads besides the common variables.
     fn check_settings<T: ?Sized + 'static>(&mut self, adapter: &Adapter<T>) -> bool {
-        let Err(error) = (adapter.check)(self.config) else {
-            return true;
-        };
-        let place = error.field().unwrap_or(adapter.names[0]);
-        // What is missing or malformed was told when the URLs were looked at.
-        if !self.problems.iter().any(|problem| problem.place == place) {
-            self.problem(place, error.context());
+        let wrong = (adapter.check)(self.config);
+        let good = wrong.is_empty();
+        for problem in wrong {
+            // What is missing or malformed was told when the URLs were looked at.
+            if !self.problems.iter().any(|told| told.place == problem.place) {
+                self.problems.push(problem);
+            }
         }
-        false
+        good
     }
 
     fn check_needs<T: ?Sized + 'static>(&mut self, adapter: &Adapter<T>) -> bool {

@@ -12,9 +12,10 @@ pub(super) const ENTRY_OVERHEAD: usize = 128;
 /// The longest key: two ids, a name, three separators.
 pub(super) const MAX_KEY_BYTES: usize = 2 * MAX_ID_BYTES + MAX_CACHE_NAME_BYTES + 3;
 
-/// The variables that set [`InProcessCacheConfig`].
-const MAX_BYTES_VARIABLE: &str = "KAIREON_CACHE_MAX_BYTES";
-const MAX_VALUE_BYTES_VARIABLE: &str = "KAIREON_CACHE_MAX_VALUE_BYTES";
+/// The variable that sets [`InProcessCacheConfig::max_bytes`].
+pub const MAX_BYTES_VARIABLE: &str = "KAIREON_CACHE_MAX_BYTES";
+/// The variable that sets [`InProcessCacheConfig::max_value_bytes`].
+pub const MAX_VALUE_BYTES_VARIABLE: &str = "KAIREON_CACHE_MAX_VALUE_BYTES";
 
 /// How much the in-process cache may hold.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,9 +1,12 @@
 //! The embedded store: files of this process alone.
 
-use kaireon_core::{InteractionStore, Result};
+use kaireon_core::InteractionStore;
 
+#[cfg(feature = "embedded")]
+use super::Vars;
 use super::{Adapter, Connect};
 use crate::Config;
+use crate::problem::Problem;
 
 /// The folder of the data directory in which it lies; other embedded backends have theirs beside it.
 const FOLDER: &str = "store";
@@ -34,20 +37,25 @@ fn place(config: &Config) -> String {
 }
 
 #[cfg(not(feature = "embedded"))]
-fn check(_config: &Config) -> Result<()> {
-    Ok(())
+fn check(_config: &Config) -> Vec<Problem> {
+    Vec::new()
 }
 
 #[cfg(feature = "embedded")]
-fn check(config: &Config) -> Result<()> {
-    settings(config).map(drop)
+fn check(config: &Config) -> Vec<Problem> {
+    Vars::problems(config, STORE.names[0], |vars| {
+        settings(vars, config.data_dir()).map(drop)
+    })
 }
 
 #[cfg(feature = "embedded")]
-fn settings(config: &Config) -> Result<kaireon_store_embedded::EmbeddedConfig> {
-    let settings = kaireon_store_embedded::EmbeddedConfig::from_vars(|name| config.extra.get(name).cloned())?;
+fn settings(
+    vars: &Vars<'_>,
+    data_dir: std::path::PathBuf,
+) -> kaireon_core::Result<kaireon_store_embedded::EmbeddedConfig> {
+    let settings = kaireon_store_embedded::EmbeddedConfig::from_vars(|name| vars.get(name))?;
     Ok(kaireon_store_embedded::EmbeddedConfig {
-        data_dir: config.data_dir().join(FOLDER),
+        data_dir: data_dir.join(FOLDER),
         ..settings
     })
 }
@@ -59,7 +67,8 @@ fn connect(config: &Config) -> super::Connecting<dyn InteractionStore> {
     use kaireon_core::{Error, ErrorKind};
     use kaireon_store_embedded::EmbeddedStore;
 
-    let (settings, parent) = (settings(config), config.data_dir());
+    let parent = config.data_dir();
+    let settings = settings(&Vars::of(config), parent.clone());
     Box::pin(async move {
         let settings = settings?;
         let shown = parent.display().to_string();

@@ -11,6 +11,7 @@ mod memory;
 mod planned;
 mod postgres;
 mod registry;
+mod vars;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -22,9 +23,11 @@ use kaireon_core::{CacheStore, EventPublisher, InteractionStore, Result};
 pub(crate) use disabled::DisabledPublisher;
 pub(crate) use in_process::{breaker, limiter};
 pub(crate) use registry::{Factory, Found, Registry};
+use vars::Vars;
 
 use crate::Config;
 use crate::migrate::{Migrated, PlannedStep};
+use crate::problem::Problem;
 
 /// What a backend becomes once it is connected.
 pub(crate) type Connecting<T> = Pin<Box<dyn Future<Output = Result<Arc<T>>> + Send>>;
@@ -39,8 +42,8 @@ pub(crate) struct Adapter<T: ?Sized + 'static> {
     pub(crate) stand_in: Option<&'static Adapter<T>>,
     /// The variable that makes it the choice where none is named.
     pub(crate) offered_by: Option<Variable>,
-    /// Whether what else it reads of the configuration is right; the error names the variable.
-    pub(crate) check: fn(&Config) -> Result<()>,
+    /// Everything that is wrong with what else it reads of the configuration, by its variables.
+    pub(crate) check: fn(&Config) -> Vec<Problem>,
     /// What tells one place of this backend from another: two configurations with the same answer mean the same
     /// place, which a reset takes over open instead of opening it twice.
     pub(crate) place: fn(&Config) -> String,

@@ -21,7 +21,7 @@ const fn planned<T: ?Sized + 'static>(
         needs,
         stand_in: None,
         offered_by,
-        check: |_| Ok(()),
+        check: |_| Vec::new(),
         place: |_| String::new(),
         shared: false,
         tables: None,

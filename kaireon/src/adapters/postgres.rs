@@ -1,9 +1,10 @@
 //! The store on PostgreSQL: one database for every process.
 
-use kaireon_core::{InteractionStore, Result};
+use kaireon_core::InteractionStore;
 
 use super::{Adapter, Connect, Tables, Variable};
 use crate::Config;
+use crate::problem::Problem;
 
 pub(super) static STORE: Adapter<dyn InteractionStore> = Adapter {
     names: &["postgresql", "postgres", "pg"],
@@ -44,13 +45,24 @@ fn is_read(name: &str) -> bool {
 }
 
 #[cfg(not(feature = "postgres"))]
-fn check(_config: &Config) -> Result<()> {
-    Ok(())
+fn check(_config: &Config) -> Vec<Problem> {
+    Vec::new()
 }
 
 #[cfg(feature = "postgres")]
-fn check(config: &Config) -> Result<()> {
-    with::settings(config).map(drop)
+fn check(config: &Config) -> Vec<Problem> {
+    use super::Vars;
+    use crate::config::DATABASE_URL;
+
+    // Stands in where the URL is wrong, which is told once, so that what else is wrong is found.
+    const SOME_URL: &str = "postgres://localhost/kaireon";
+    Vars::problems(config, "postgresql", |vars| {
+        let url = match vars.is_wrong(DATABASE_URL) {
+            true => Some(SOME_URL.to_owned()),
+            false => config.database_url.clone(),
+        };
+        with::settings(vars, url).map(drop)
+    })
 }
 
 #[cfg(feature = "postgres")]
@@ -60,27 +72,31 @@ mod with {
     use kaireon_core::{InteractionStore, Result};
     use kaireon_store_pg::{PgStore, PgStoreConfig};
 
-    use super::super::{Connecting, Migrating};
+    use super::super::{Connecting, Migrating, Vars};
     use crate::Config;
     use crate::config::DATABASE_URL;
     use crate::migrate::{Migrated, PlannedStep};
 
     const NAME: &str = "postgresql";
 
-    pub(super) fn settings(config: &Config) -> Result<PgStoreConfig> {
+    pub(super) fn settings(vars: &Vars<'_>, url: Option<String>) -> Result<PgStoreConfig> {
         PgStoreConfig::from_vars(|name| match name {
-            DATABASE_URL => config.database_url.clone(),
-            _ => config.extra.get(name).cloned(),
+            DATABASE_URL => url.clone(),
+            _ => vars.get(name),
         })
     }
 
+    fn settings_of(config: &Config) -> Result<PgStoreConfig> {
+        settings(&Vars::of(config), config.database_url.clone())
+    }
+
     pub(super) fn connect(config: &Config) -> Connecting<dyn InteractionStore> {
-        let settings = settings(config);
+        let settings = settings_of(config);
         Box::pin(async move { Ok(Arc::new(PgStore::connect(settings?).await?) as Arc<dyn InteractionStore>) })
     }
 
     pub(super) fn migrate(config: &Config) -> Migrating<Migrated> {
-        let settings = settings(config);
+        let settings = settings_of(config);
         Box::pin(async move {
             let report = PgStore::migrate(&settings?).await?;
             Ok(Migrated {
@@ -92,7 +108,7 @@ mod with {
     }
 
     pub(super) fn plan(config: &Config) -> Migrating<Vec<PlannedStep>> {
-        let settings = settings(config);
+        let settings = settings_of(config);
         Box::pin(async move {
             let plan = PgStore::migration_plan(&settings?).await?;
             let steps = plan.into_iter().map(|step| PlannedStep {

@@ -176,6 +176,22 @@ async fn each_wrong_environment_is_told_by_its_variable() {
             "KAIREON_EVENTS_MAX_PENDING",
             &["number from 1"],
         ),
+        // What a backend reads for itself is judged before anything is opened.
+        (
+            &[MEMORY, ("KAIREON_CACHE_MAX_BYTES", "1 GB")],
+            "KAIREON_CACHE_MAX_BYTES",
+            &["number of bytes"],
+        ),
+        (
+            &[MEMORY, ("KAIREON_CACHE_MAX_BYTES", "1000")],
+            "KAIREON_CACHE_MAX_BYTES",
+            &["no room for two of the largest entries"],
+        ),
+        (
+            &[MEMORY, ("KAIREON_CACHE_MAX_VALUE_BYTES", "0")],
+            "KAIREON_CACHE_MAX_VALUE_BYTES",
+            &["is zero"],
+        ),
     ];
     for (vars, place, words) in table {
         let found = problems(vars).await;
@@ -252,6 +268,66 @@ async fn everything_that_is_wrong_is_told_at_once() {
     ] {
         assert!(line.contains(variable), "{variable} is not in: {line}");
     }
+}
+
+#[tokio::test]
+async fn every_wrong_variable_of_one_backend_is_told() {
+    for (bytes, value_bytes) in [("1000", "0"), ("many", "more"), ("1000", "more"), ("many", "0")] {
+        let vars = [
+            ("INTERACTION_STORE", "memory"),
+            ("KAIREON_CACHE_MAX_BYTES", bytes),
+            ("KAIREON_CACHE_MAX_VALUE_BYTES", value_bytes),
+            ("KAIREON_EVENTS_MAX_PENDING", "none"),
+        ];
+        let mut places: Vec<_> = problems(&vars)
+            .await
+            .into_iter()
+            .map(|problem| problem.place)
+            .collect();
+        places.sort();
+        assert_eq!(
+            places,
+            [
+                "KAIREON_CACHE_MAX_BYTES",
+                "KAIREON_CACHE_MAX_VALUE_BYTES",
+                "KAIREON_EVENTS_MAX_PENDING"
+            ],
+            "{vars:?}"
+        );
+    }
+}
+
+#[cfg(feature = "embedded")]
+#[tokio::test]
+async fn nothing_is_opened_where_another_part_is_wrong() {
+    let parent = tempfile::tempdir().unwrap();
+    let place = parent.path().join("data");
+    let found = problems(&[
+        ("KAIREON_DATA_DIR", place.to_str().unwrap()),
+        ("KAIREON_CACHE_MAX_BYTES", "1000"),
+    ])
+    .await;
+    assert_eq!(found[0].place, "KAIREON_CACHE_MAX_BYTES");
+    assert!(!place.exists());
+}
+
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn a_wrong_url_hides_no_other_wrong_variable_of_postgresql() {
+    let found = problems(&[
+        ("INTERACTION_STORE", "pg"),
+        ("DATABASE_URL", "postgres://db:port/x"),
+        ("KAIREON_MASTER_KEY", "abc"),
+        ("KAIREON_PG_SCHEMA", "no schema"),
+    ])
+    .await;
+    let mut places: Vec<_> = found.iter().map(|problem| problem.place.as_str()).collect();
+    places.sort_unstable();
+    assert_eq!(
+        places,
+        ["DATABASE_URL", "KAIREON_MASTER_KEY", "KAIREON_PG_SCHEMA"],
+        "{found:?}"
+    );
 }
 
 #[tokio::test]
