@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use kaireon::core::cache::{CacheCapabilities, Flights};
 use kaireon::core::cache::{CacheKey, SetOptions};
-use kaireon::core::search::{Document, IndexBatch};
+use kaireon::core::search::{Document, IndexBatch, SearchQuery, TextMode, TextQuery};
 use kaireon::core::store::{Erasure, ErasureId, HistoryQuery};
 use kaireon::core::{CacheStore, Result};
 use kaireon::core::{CustomerId, TenantId};
@@ -40,24 +40,42 @@ async fn one_receipt_counts_every_place() {
         .unwrap();
     indexed.into_values().unwrap();
 
+    let of_nobody = Document::builder(&tenant, "note", "n2").title("Wool is warm");
+    let indexed = infra
+        .search()
+        .index(IndexBatch::live([of_nobody.build().unwrap()]))
+        .await
+        .unwrap();
+    indexed.into_values().unwrap();
+    let found = async || {
+        infra.search().refresh().await.unwrap();
+        let query = SearchQuery {
+            text: Some(TextQuery::new("wool", TextMode::AllWords).unwrap()),
+            ..SearchQuery::new(tenant.clone())
+        };
+        let hits = infra.search().search(query).await.unwrap().hits;
+        let mut ids: Vec<_> = hits.iter().map(|hit| hit.document.id.to_string()).collect();
+        ids.sort();
+        ids
+    };
+    assert_eq!(found().await, ["n1", "n2"]);
+
     let request = Erasure {
         tenant: tenant.clone(),
         customer: customer.clone(),
         id: ErasureId::new("ticket-1").unwrap(),
     };
     let erased = infra.erase_customer(request.clone()).await.unwrap();
-    assert!(
-        !erased.unsupported.contains(&Part::Cache),
-        "{:?}",
-        erased.unsupported
-    );
+    assert_eq!(erased.unsupported, []);
+    assert_eq!(erased.receipt.deleted["search"], 1);
+    assert_eq!(found().await, ["n2"]);
     assert_eq!(erased.receipt.deleted["history"], 1);
     assert_eq!(erased.receipt.deleted["cache"], 1);
     assert!(infra.cache().get(&key).await.unwrap().is_none());
     assert!(infra.cache().get(&others).await.unwrap().is_some());
     let history = infra
         .store()
-        .history(HistoryQuery::new(tenant, customer))
+        .history(HistoryQuery::new(tenant.clone(), customer))
         .await
         .unwrap();
     assert!(history.items.is_empty());
