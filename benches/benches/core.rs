@@ -27,7 +27,7 @@ impl InteractionStore for Spinning {
         while begun.elapsed() < SPIN {
             std::hint::spin_loop();
         }
-        Ok(Recorded::New(event.id.clone()))
+        Ok(Recorded::new(event.id.clone()))
     }
 
     async fn get_summaries(&self, _: SummaryQuery) -> Result<Vec<Summary>> {

@@ -17,7 +17,7 @@ use crate::limiter::{LimitKey, RateDecision, RateLimit, RateLimiter};
 use crate::methods::every_contract;
 use crate::outbox::{
     DeadLetter, DeadLetterId, DeadLetterQuery, FetchFrom, HostEvent, Lane, LaneSet, LaneStatus, Lease,
-    LeaseRequest, Leased, Outbox, OutboxEntry, Settlement,
+    LeaseRequest, Leased, Outbox, OutboxEntry, Settlement, TenantBacklog,
 };
 use crate::publisher::{EventPublisher, PublisherCapabilities, Subscriber, Subscription};
 use crate::search::{

@@ -90,6 +90,8 @@ macro_rules! outbox_methods {
             async fn replay<'a>(&'a self, lane: Lane, ids: Vec<DeadLetterId>) -> Result<u64>;
             [Status]
             async fn status<'a>(&'a self, lane: Lane) -> Result<LaneStatus>;
+            [Backlog]
+            async fn backlog<'a, 'b>(&'a self, lane: Lane, tenant: &'b TenantId) -> Result<TenantBacklog>;
             [Wait, wait(at_most)]
             async fn wait<'a>(&'a self, lane: Lane, seen: u64, at_most: Duration) -> Result<u64>;
         }}

@@ -18,7 +18,7 @@ use async_trait::async_trait;
 pub use dead_letter::{DeadLetter, DeadLetterId, DeadLetterQuery};
 pub use destination::{Admission, Destination, DestinationScope, LaneDestination};
 pub use entry::{HostEvent, OutboxEntry, OutboxPayload, Position};
-pub use lane::{Lane, LaneSet, LaneStatus};
+pub use lane::{Lane, LaneSet, LaneStatus, TenantBacklog};
 pub use lease::{FetchFrom, Lease, LeaseRequest, Leased, Settlement, Verdict};
 
 use crate::store::Page;
@@ -100,6 +100,12 @@ pub trait Outbox: Send + Sync + fmt::Debug {
 
     /// How a lane stands.
     async fn status(&self, lane: Lane) -> Result<LaneStatus>;
+
+    /// What one tenant's records have left in a lane, counted one by one: nothing is missing that was acknowledged, or
+    /// refused by the tenant's [fence](crate::InteractionStore::raise_fence), before the call. It costs by the length
+    /// of the lane, so it is for the moments that depend on it (a store is drained before another takes over), and
+    /// [`status`](Self::status) is for watching.
+    async fn backlog(&self, lane: Lane, tenant: &TenantId) -> Result<TenantBacklog>;
 
     /// Returns when entries may have been written to the lane since it counted `seen`, or after `at_most`; the
     /// answer is the count to ask with next time. Ask with 0 first: it returns at once if anything was ever

@@ -153,7 +153,7 @@ impl InteractionStore for Probe {
 
     async fn record_event(&self, event: Interaction) -> Result<Recorded> {
         self.call("record_event").await?;
-        Ok(Recorded::New(event.id.clone()))
+        Ok(Recorded::new(event.id.clone()))
     }
 
     async fn get_summaries(&self, _: SummaryQuery) -> Result<Vec<Summary>> {
@@ -176,7 +176,7 @@ impl InteractionStore for Probe {
             .map(|record| record.value.idempotency_key.to_string());
         let items = self.call_batch("record_events", keys.collect()).await?;
         Ok(outcomes(items, |place| {
-            Recorded::New(batch.records[place].value.id.clone())
+            Recorded::new(batch.records[place].value.id.clone())
         }))
     }
 
@@ -194,7 +194,7 @@ impl InteractionStore for Probe {
 
     async fn record_decision(&self, decision: Decision) -> Result<Recorded<RecommendationId>> {
         self.call("record_decision").await?;
-        Ok(Recorded::New(decision.id.clone()))
+        Ok(Recorded::new(decision.id.clone()))
     }
 
     async fn record_decisions(
@@ -204,7 +204,7 @@ impl InteractionStore for Probe {
         let ids = batch.records.iter().map(|record| record.value.id.to_string());
         let items = self.call_batch("record_decisions", ids.collect()).await?;
         Ok(outcomes(items, |place| {
-            Recorded::New(batch.records[place].value.id.clone())
+            Recorded::new(batch.records[place].value.id.clone())
         }))
     }
 

@@ -6,10 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use kaireon_core::outbox::{
     DeadLetter, DeadLetterId, DeadLetterQuery, FetchFrom, HostEvent, Lane, LaneSet, LaneStatus, Lease,
-    LeaseRequest, Leased, OutboxEntry, Settlement,
+    LeaseRequest, Leased, OutboxEntry, Settlement, TenantBacklog,
 };
 use kaireon_core::store::Page;
-use kaireon_core::{Outbox, Result};
+use kaireon_core::{Outbox, Result, TenantId};
 
 use crate::error::named;
 use crate::read::{self, Waiting};
@@ -136,6 +136,12 @@ impl Outbox for EmbeddedOutbox {
             Ok(status.read_by(relays, destination))
         };
         self.0.blocking("status", read).await
+    }
+
+    async fn backlog(&self, lane: Lane, tenant: &TenantId) -> Result<TenantBacklog> {
+        let tenant = tenant.clone();
+        let read = move |shared: &Shared| read::backlog(shared, lane, &tenant);
+        self.0.blocking("backlog", read).await
     }
 
     async fn wait(&self, lane: Lane, seen: u64, at_most: Duration) -> Result<u64> {

@@ -4,7 +4,7 @@ mod lanes;
 mod rows;
 mod summaries;
 
-pub(crate) use lanes::{Waiting, dead_letters, fetch, oldest};
+pub(crate) use lanes::{Waiting, backlog, dead_letters, fetch, oldest};
 pub(crate) use rows::{decision, history, scan, scan_decisions, tombstones, walk};
 pub(crate) use summaries::{count, from_memory, summaries};
 

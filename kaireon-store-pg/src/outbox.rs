@@ -23,10 +23,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use kaireon_core::outbox::{
     DeadLetter, DeadLetterId, DeadLetterQuery, FetchFrom, HostEvent, Lane, LaneSet, LaneStatus, Lease,
-    LeaseRequest, Leased, OutboxEntry, Settlement,
+    LeaseRequest, Leased, OutboxEntry, Settlement, TenantBacklog,
 };
 use kaireon_core::store::Page;
-use kaireon_core::{Outbox, Result};
+use kaireon_core::{Outbox, Result, TenantId};
 
 pub(crate) use lanes::Lanes;
 
@@ -124,6 +124,13 @@ impl Outbox for PgOutbox {
             .status_of(lane)
             .await
             .map_err(named("status"))
+    }
+
+    async fn backlog(&self, lane: Lane, tenant: &TenantId) -> Result<TenantBacklog> {
+        self.lanes("backlog")?
+            .backlog_of(lane, tenant)
+            .await
+            .map_err(named("backlog"))
     }
 
     async fn wait(&self, lane: Lane, seen: u64, at_most: Duration) -> Result<u64> {

@@ -117,6 +117,7 @@ statements! {
     outbox_save
     outbox_cursors
     outbox_status
+    outbox_backlog
     outbox_dead_letters
     outbox_replay
     outbox_lanes

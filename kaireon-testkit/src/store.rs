@@ -144,6 +144,7 @@ macro_rules! __store_cases {
                 tombstones_are_listed_once_per_customer
                 tombstone_limits_are_from_1_to_1000
                 tombstones_installed_on_another_store_erase_there
+                a_new_record_tells_the_generation_it_was_accepted_under
                 a_replicated_record_of_an_erased_generation_is_refused
                 a_replicated_record_of_a_higher_generation_erases_what_lies_below
                 a_record_of_a_generation_above_the_highest_is_refused
@@ -214,6 +215,7 @@ macro_rules! __store_cases {
                 concurrent_customers_each_keep_their_order
                 host_events_are_appended_in_order_whatever_lanes_are_in_force
                 a_status_counts_what_waits_and_since_when
+                a_tenants_backlog_is_its_own
                 whoever_waits_misses_no_entry
             }
             outbox::leases {

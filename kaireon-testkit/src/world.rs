@@ -13,7 +13,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use kaireon_core::digest::TenantKey;
 use kaireon_core::store::{
-    Erasure, ErasureId, ErasureReceipt, Purge, PurgeReceipt, RecordBatch, Recorded, StoreCapabilities,
+    Erasure, ErasureId, ErasureReceipt, Purge, PurgeReceipt, RecordBatch, StoreCapabilities,
 };
 use kaireon_core::time::{ManualClock, Timestamp};
 use kaireon_core::{
@@ -158,8 +158,8 @@ impl<'f> World<'f> {
         let recorded = self.store.record_event(event.clone()).await;
         let recorded = recorded.expect("an interaction within the bounds is recorded");
         assert_eq!(
-            recorded,
-            Recorded::New(event.id.clone()),
+            (recorded.is_new(), recorded.id()),
+            (true, &event.id),
             "a first record of a key is new"
         );
     }
@@ -170,10 +170,8 @@ impl<'f> World<'f> {
             let outcome = self.store.record_events(RecordBatch::live(batch.to_vec())).await;
             let recorded = outcome.and_then(|outcome| outcome.into_values());
             let recorded = recorded.expect("a batch within the bounds is recorded");
-            let expected: Vec<_> = batch
-                .iter()
-                .map(|event| Recorded::New(event.id.clone()))
-                .collect();
+            let recorded: Vec<_> = recorded.iter().map(|item| (item.is_new(), item.id())).collect();
+            let expected: Vec<_> = batch.iter().map(|event| (true, &event.id)).collect();
             assert_eq!(recorded, expected, "each item of a batch is new, in its order");
         }
     }

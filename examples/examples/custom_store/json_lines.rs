@@ -72,7 +72,7 @@ impl Journal {
             return Err(failed(error));
         }
         self.remember(event.clone());
-        Ok(Recorded::New(event.id.clone()))
+        Ok(Recorded::new(event.id.clone()))
     }
 
     fn summaries(&self, query: &SummaryQuery) -> Result<Vec<Summary>> {

@@ -114,7 +114,7 @@ impl InteractionStore for Last {
     }
 
     async fn record_event(&self, event: crate::Interaction) -> Result<crate::store::Recorded> {
-        Ok(crate::store::Recorded::New(event.id.clone()))
+        Ok(crate::store::Recorded::new(event.id.clone()))
     }
 
     async fn get_summaries(&self, _: crate::store::SummaryQuery) -> Result<Vec<crate::Summary>> {

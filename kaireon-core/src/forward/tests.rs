@@ -97,7 +97,7 @@ impl Future for Mark {
 
     fn poll(self: Pin<&mut Self>, _: &mut std::task::Context<'_>) -> std::task::Poll<Self::Output> {
         let id = crate::InteractionId::new(self.0.to_string());
-        std::task::Poll::Ready(id.map(Recorded::New))
+        std::task::Poll::Ready(id.map(Recorded::new))
     }
 }
 

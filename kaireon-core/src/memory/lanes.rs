@@ -6,13 +6,13 @@ use std::collections::btree_map::Entry;
 use tokio::sync::watch;
 
 use super::place::BACKEND;
-use crate::Result;
 use crate::outbox::{
     Admission, DeadLetter, DeadLetterId, Lane, LaneDestination, LaneStatus, Lease, LeaseRequest, Leased,
-    OutboxEntry, OutboxPayload, Position, RANGES, lease_lost,
+    OutboxEntry, OutboxPayload, Position, RANGES, TenantBacklog, lease_lost,
 };
 use crate::store::Generation;
 use crate::time::Timestamp;
+use crate::{Result, TenantId};
 
 /// A range and a position: where an entry lies in its lane.
 pub(super) type Place = (u16, Position);
@@ -218,6 +218,18 @@ impl LaneState {
         let oldest = self.waiting.values().map(|entry| entry.enqueued_at).min();
         LaneStatus::new(self.waiting.len() as u64, oldest, self.dead.len() as u64)
             .read_by(self.relays(now), in_force)
+    }
+
+    /// What a tenant's records have left.
+    pub(super) fn backlog(&self, tenant: &TenantId) -> TenantBacklog {
+        let waiting: Vec<_> = self
+            .waiting
+            .values()
+            .filter(|entry| entry.tenant == *tenant)
+            .collect();
+        let oldest = waiting.iter().map(|entry| entry.enqueued_at).min();
+        let dead = self.dead.values().filter(|letter| letter.entry.tenant == *tenant);
+        TenantBacklog::new(waiting.len() as u64, oldest, dead.count() as u64)
     }
 
     /// How many owners count.

@@ -8,13 +8,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::place::{BACKEND, Handle, named};
-use crate::Result;
 use crate::outbox::{
     DeadLetter, DeadLetterId, DeadLetterQuery, FetchFrom, HostEvent, Lane, LaneSet, LaneStatus, Lease,
-    LeaseRequest, Leased, Outbox, OutboxEntry, OutboxPayload, Position, Settlement, Verdict, lease_lost,
-    range_of,
+    LeaseRequest, Leased, Outbox, OutboxEntry, OutboxPayload, Position, Settlement, TenantBacklog, Verdict,
+    lease_lost, range_of,
 };
 use crate::store::{Generation, Page};
+use crate::{Result, TenantId};
 
 /// The outbox of a [`MemoryStore`](super::MemoryStore), under the same lock.
 ///
@@ -175,6 +175,10 @@ impl Outbox for MemoryOutbox {
     async fn status(&self, lane: Lane) -> Result<LaneStatus> {
         let now = self.0.now();
         Ok(self.0.enter("status")?.outbox.lane(lane).status(now))
+    }
+
+    async fn backlog(&self, lane: Lane, tenant: &TenantId) -> Result<TenantBacklog> {
+        Ok(self.0.enter("backlog")?.outbox.lane(lane).backlog(tenant))
     }
 
     async fn wait(&self, lane: Lane, seen: u64, at_most: Duration) -> Result<u64> {

@@ -120,7 +120,7 @@ impl State {
         }
         let id = value.id.clone();
         self.tell(OutboxPayload::Interaction(value), generation, terms);
-        Ok(Recorded::New(id))
+        Ok(Recorded::New { id, generation })
     }
 
     /// Records one decision, by the same rules.
@@ -158,7 +158,7 @@ impl State {
         }
         let id = value.id.clone();
         self.tell(OutboxPayload::Decision(value), generation, terms);
-        Ok(Recorded::New(id))
+        Ok(Recorded::New { id, generation })
     }
 
     /// Writes a live record into the lanes in force.

@@ -155,6 +155,36 @@ pub struct LaneStatus {
     pub destination: Option<String>,
 }
 
+/// What one tenant's records have left in a lane.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TenantBacklog {
+    /// Entries that wait.
+    pub waiting: u64,
+    /// When the oldest of them was written.
+    pub oldest: Option<Timestamp>,
+    /// Entries that were moved aside.
+    pub dead_letters: u64,
+}
+
+impl TenantBacklog {
+    /// A backlog.
+    #[must_use]
+    pub const fn new(waiting: u64, oldest: Option<Timestamp>, dead_letters: u64) -> Self {
+        Self {
+            waiting,
+            oldest,
+            dead_letters,
+        }
+    }
+
+    /// Whether everything was delivered: nothing waits and nothing was moved aside.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.waiting == 0 && self.dead_letters == 0
+    }
+}
+
 impl LaneStatus {
     /// A status.
     #[must_use]

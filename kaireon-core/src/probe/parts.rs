@@ -12,7 +12,7 @@ use crate::event::{Event, EventType};
 use crate::limiter::{LimitKey, RateDecision, RateLimit, RateLimiter};
 use crate::outbox::{
     DeadLetter, DeadLetterId, DeadLetterQuery, FetchFrom, HostEvent, Lane, LaneSet, LaneStatus, Lease,
-    LeaseRequest, Leased, Outbox, OutboxEntry, Settlement,
+    LeaseRequest, Leased, Outbox, OutboxEntry, Settlement, TenantBacklog,
 };
 use crate::publisher::{EventPublisher, PublisherCapabilities, Subscriber, Subscription};
 use crate::search::{
@@ -67,6 +67,10 @@ impl Outbox for Probe {
 
     async fn status(&self, _: Lane) -> Result<LaneStatus> {
         self.call("status").await.map(|()| LaneStatus::default())
+    }
+
+    async fn backlog(&self, _: Lane, _: &TenantId) -> Result<TenantBacklog> {
+        self.call("backlog").await.map(|()| TenantBacklog::default())
     }
 
     async fn wait(&self, _: Lane, seen: u64, _: Duration) -> Result<u64> {

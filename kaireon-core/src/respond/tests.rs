@@ -51,7 +51,7 @@ async fn a_recommendation_and_a_rank_become_an_interaction() {
     let (store, customer) = store().await;
     let response = click(2);
     let recorded = respond(&store, response.clone()).await.unwrap();
-    assert_eq!(recorded, Recorded::New(response.id.clone()));
+    assert_eq!(recorded, Recorded::new(response.id.clone()));
     let page = store
         .history(HistoryQuery::new(tenant(), customer.clone()))
         .await

@@ -6,23 +6,44 @@ use crate::{Effect, Error, InteractionId, Result};
 /// The verdict on one record: it is new, or it was there already under the id that is given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recorded<I = InteractionId> {
-    /// It was recorded now, under its own id.
-    New(I),
+    /// It was recorded now.
+    New {
+        /// Its own id.
+        id: I,
+        /// The generation of its customer that it was accepted under: what a copy of it carries to another store.
+        generation: Generation,
+    },
     /// It was recorded before, under this id.
     Duplicate(I),
 }
 
 impl<I> Recorded<I> {
+    /// It was recorded now, of a customer who was never erased: what a store without erasure answers.
+    pub const fn new(id: I) -> Self {
+        Self::New {
+            id,
+            generation: Generation::ZERO,
+        }
+    }
+
     /// The id under which it is recorded.
     pub fn id(&self) -> &I {
         match self {
-            Self::New(id) | Self::Duplicate(id) => id,
+            Self::New { id, .. } | Self::Duplicate(id) => id,
+        }
+    }
+
+    /// The generation that it was accepted under, where that was now.
+    pub const fn generation(&self) -> Option<Generation> {
+        match self {
+            Self::New { generation, .. } => Some(*generation),
+            Self::Duplicate(_) => None,
         }
     }
 
     /// Whether it was recorded by this call.
     pub const fn is_new(&self) -> bool {
-        matches!(self, Self::New(_))
+        matches!(self, Self::New { .. })
     }
 }
 

@@ -51,6 +51,7 @@ pub(super) enum Operation {
     DeadLetters,
     Replay,
     Status,
+    Backlog,
     Wait,
     Publish,
     PublishBatch,
@@ -123,6 +124,7 @@ impl Operation {
             Self::DeadLetters => "dead_letters",
             Self::Replay => "replay",
             Self::Status => "status",
+            Self::Backlog => "backlog",
             Self::Wait => "wait",
             Self::Publish => "publish",
             Self::PublishBatch => "publish_batch",
@@ -160,6 +162,7 @@ impl Operation {
             | Self::Fetch
             | Self::DeadLetters
             | Self::Status
+            | Self::Backlog
             | Self::Wait
             | Self::Subscribe
             | Self::EventsPing
@@ -244,6 +247,7 @@ impl Operation {
             | Self::Settle
             | Self::DeadLetters
             | Self::Status
+            | Self::Backlog
             | Self::Wait
             | Self::Publish
             | Self::PublishBatch

@@ -101,7 +101,7 @@ async fn retries_after_lost_answers_neither_lose_nor_double_anything() {
             for number in (task..400).step_by(8) {
                 let event = shown(number);
                 match store.record_event(event.clone()).await.unwrap() {
-                    Recorded::New(id) => assert_eq!(id, event.id),
+                    Recorded::New { id, .. } => assert_eq!(id, event.id),
                     Recorded::Duplicate(id) => {
                         assert_eq!(id, event.id);
                         duplicates += 1;

@@ -6,7 +6,7 @@ use std::ops::Bound;
 
 use kaireon_core::outbox::{
     DeadLetter, DeadLetterId, DeadLetterQuery, FetchFrom, Lane, OutboxEntry, Position, RANGES, Settlement,
-    Verdict,
+    TenantBacklog, Verdict,
 };
 use kaireon_core::store::{Generation, Page};
 use kaireon_core::time::Timestamp;
@@ -226,6 +226,35 @@ pub(crate) fn dead_letters(view: &View, query: DeadLetterQuery) -> Result<Page<D
         last = Some(DeadLetterId { range, position });
     }
     Ok(page)
+}
+
+/// What a tenant's records have left in a lane.
+pub(crate) fn backlog(shared: &Shared, lane: Lane, tenant: &TenantId) -> Result<TenantBacklog> {
+    let floors = shared.floors.lock()[lane_index(lane)];
+    let view = shared.engine()?.view();
+    let mut backlog = TenantBacklog::default();
+    for range in 0..RANGES {
+        let until = Bound::Included(keys::entry(lane, range, Position(u64::MAX)).to_vec());
+        let from = keys::entry(lane, range, Position(floors[usize::from(range)])).to_vec();
+        for found in view.range(Space::Outbox, Bound::Included(from), until.clone()) {
+            let (key, value) = found?;
+            let place = keys::read_entry(&key).ok_or_else(|| corrupt("an outbox entry has no place"))?;
+            let entry = codec::entry_of(&value)?.at(lane, place);
+            if entry.tenant == *tenant {
+                backlog.waiting += 1;
+                let oldest = backlog.oldest.get_or_insert(entry.enqueued_at);
+                *oldest = (*oldest).min(entry.enqueued_at);
+            }
+        }
+        let from = Bound::Included(keys::entry(lane, range, Position(0)).to_vec());
+        for found in view.range(Space::Dead, from, until) {
+            let (key, value) = found?;
+            let place = keys::read_entry(&key).ok_or_else(|| corrupt("a dead letter has no place"))?;
+            let letter = codec::dead_of(&value, lane, place)?;
+            backlog.dead_letters += u64::from(letter.entry.tenant == *tenant);
+        }
+    }
+    Ok(backlog)
 }
 
 /// When the oldest entry of a lane was written.

@@ -62,7 +62,10 @@ impl Unit<'_> {
             (&value.tenant, &value.customer, codec::Told::Interaction),
             row,
         );
-        Ok(Answer::Recorded(Recorded::New(value.id.clone())))
+        Ok(Answer::Recorded(Recorded::New {
+            id: value.id.clone(),
+            generation: drawn,
+        }))
     }
 
     pub(super) fn decide(&mut self, op: &DecisionOp) -> Result<Answer> {
@@ -125,7 +128,10 @@ impl Unit<'_> {
             (&value.tenant, &value.customer, codec::Told::Decision),
             row,
         );
-        Ok(Answer::Decided(Recorded::New(value.id.clone())))
+        Ok(Answer::Decided(Recorded::New {
+            id: value.id.clone(),
+            generation: drawn,
+        }))
     }
 
     /// The generation that a record is accepted under, and whether it lies before the watermark.

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use kaireon_core::Result;
-use kaireon_core::outbox::{Lane, LaneStatus, RANGES};
+use kaireon_core::outbox::{Lane, LaneStatus, RANGES, TenantBacklog};
 use kaireon_core::time::{Timestamp, truncate};
+use kaireon_core::{Result, TenantId};
 use sqlx::Row;
 
 use super::cursor::{Cursor, Unseen};
@@ -41,6 +41,21 @@ fn waiting(counted: Counted, head: i64) -> u64 {
 }
 
 impl Lanes {
+    /// Every entry of a tenant, by one snapshot: whoever was refused by the tenant's fence, or was answered before, has
+    /// committed or never will.
+    pub(super) async fn backlog_of(&self, lane: Lane, tenant: &TenantId) -> Result<TenantBacklog> {
+        let query = self.shared.sql.outbox_backlog.query();
+        let query = query.bind(lane_number(lane)).bind(tenant.as_str().to_owned());
+        let row = self.shared.client.fetch_optional(query).await?;
+        let Some(row) = row else {
+            return Ok(TenantBacklog::default());
+        };
+        let count = |at: usize| row.try_get::<i64, _>(at).map_err(of_sql);
+        let oldest: Option<Timestamp> = row.try_get(1).map_err(of_sql)?;
+        let (waiting, dead) = (count(0)?.unsigned_abs(), count(2)?.unsigned_abs());
+        Ok(TenantBacklog::new(waiting, oldest.map(truncate), dead))
+    }
+
     /// Exact up to [`COUNTED`] entries of each range, an estimate beyond; dead letters up to [`COUNTED_DEAD`]. What lies before the cursors is not read:
     /// with a transaction held open the settled entries are still there to be walked over.
     pub(super) async fn status_of(&self, lane: Lane) -> Result<LaneStatus> {

@@ -336,16 +336,20 @@ async fn raise(
 fn answer_of(op: &Op, verdict: Verdict) -> Result<Answer> {
     match (&op.value, verdict) {
         (_, Verdict::Refused(error) | Verdict::RefusedAsNew(error)) => Err(error),
-        (Value::Interaction(interaction), Verdict::New { .. }) => {
-            Ok(Answer::Recorded(Recorded::New(interaction.id.clone())))
+        (Value::Interaction(interaction), Verdict::New { generation, .. }) => {
+            Ok(Answer::Recorded(Recorded::New {
+                id: interaction.id.clone(),
+                generation,
+            }))
         }
         (Value::Interaction(interaction), Verdict::Duplicate(first)) => {
             let first = first.unwrap_or_else(|| interaction.id.clone());
             Ok(Answer::Recorded(Recorded::Duplicate(first)))
         }
-        (Value::Decision(decision), Verdict::New { .. }) => {
-            Ok(Answer::Decided(Recorded::New(decision.id.clone())))
-        }
+        (Value::Decision(decision), Verdict::New { generation, .. }) => Ok(Answer::Decided(Recorded::New {
+            id: decision.id.clone(),
+            generation,
+        })),
         (Value::Decision(decision), Verdict::Duplicate(_)) => {
             Ok(Answer::Decided(Recorded::Duplicate(decision.id.clone())))
         }

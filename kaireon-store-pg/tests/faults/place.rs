@@ -271,7 +271,7 @@ pub(crate) fn answer(event: &Interaction, applied: bool) -> Recorded {
     if applied {
         Recorded::Duplicate(event.id.clone())
     } else {
-        Recorded::New(event.id.clone())
+        Recorded::new(event.id.clone())
     }
 }
 

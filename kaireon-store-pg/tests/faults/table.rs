@@ -117,7 +117,7 @@ async fn while_a_month_is_locked_records_of_others_are_written() {
     assert!(
         outcomes
             .iter()
-            .all(|outcome| matches!(outcome, ItemOutcome::Done(Recorded::New(_))))
+            .all(|outcome| matches!(outcome, ItemOutcome::Done(Recorded::New { .. })))
     );
     holder.close().await.unwrap();
     store.disconnect().await.unwrap();

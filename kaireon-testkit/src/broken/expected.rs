@@ -42,7 +42,8 @@ expected! {
     AnswersRetriesAsNew:
         [record_event_again_is_a_duplicate_of_the_first
          record_events_again_finds_every_item]
-        may [a_late_event_is_known_for_the_horizon_after_its_arrival
+        may [a_new_record_tells_the_generation_it_was_accepted_under
+             a_late_event_is_known_for_the_horizon_after_its_arrival
              a_replicated_record_before_the_watermark_counts_but_leaves_no_row
              a_retry_after_the_horizon_is_a_duplicate_while_its_row_stands
              a_retry_of_a_purged_interaction_is_a_duplicate
@@ -275,7 +276,8 @@ expected! {
         [a_new_interaction_after_the_erasure_is_accepted_under_the_new_generation
          a_replicated_record_of_an_erased_generation_is_refused
          another_request_erases_again]
-        may [a_customer_of_the_highest_generation_is_recorded_and_erased_like_any_other
+        may [a_new_record_tells_the_generation_it_was_accepted_under
+             a_customer_of_the_highest_generation_is_recorded_and_erased_like_any_other
              a_replayed_dead_letter_is_the_same_event_under_the_same_generation
              a_replicated_record_of_a_higher_generation_erases_what_lies_below
              entries_after_the_erasure_are_delivered
@@ -352,6 +354,9 @@ expected! {
              entries_of_a_customer_keep_the_order_of_their_acknowledgements
              undelivered_entries_of_an_erased_customer_are_gone
              undelivered_entries_outlive_a_purge];
+    TellsNoGeneration:
+        [a_new_record_tells_the_generation_it_was_accepted_under]
+        may [a_customer_of_the_highest_generation_is_recorded_and_erased_like_any_other];
     OutboxRepeatsDuplicates:
         [duplicates_and_refusals_write_no_entry];
     OutboxReordersACustomer:
@@ -376,7 +381,8 @@ expected! {
         [fetch_goes_on_behind_a_position];
     OutboxIgnoresLanes:
         [records_are_written_into_exactly_the_lanes_in_force]
-        may [a_fence_sets_the_lanes_of_its_tenant
+        may [a_tenants_backlog_is_its_own
+             a_fence_sets_the_lanes_of_its_tenant
              an_erased_customer_is_gone_from_every_read];
     ReadsLanesBeforeItChangesThem:
         [changes_of_different_lanes_do_not_undo_each_other];
@@ -391,6 +397,8 @@ expected! {
              several_relays_deliver_each_entry_once_and_in_order];
     RenumbersWhatExpired:
         [an_expired_lease_that_nobody_took_keeps_its_number];
+    BacklogOfEverybody:
+        [a_tenants_backlog_is_its_own];
     LaneLeadsEverywhere:
         [a_lane_leads_to_one_destination_at_a_time
          a_lane_is_left_to_another_destination_when_its_relays_are_gone_for_its_hold]
@@ -416,7 +424,8 @@ expected! {
              a_relay_that_lost_a_range_settles_nothing];
     DropsPoisonedEntries:
         [a_poisoned_entry_is_moved_aside_and_blocks_nobody]
-        may [a_relay_that_lost_a_range_moves_nothing_aside
+        may [a_tenants_backlog_is_its_own
+             a_relay_that_lost_a_range_moves_nothing_aside
              a_replayed_dead_letter_is_the_same_event_under_the_same_generation
              dead_letters_are_listed_by_range_and_position
              replayed_dead_letters_come_behind_all_others

@@ -110,6 +110,8 @@ pub enum Flaw {
     ReplicatedIsRestamped,
     /// Only the first item of a batch reaches the outbox.
     OutboxLosesEntries,
+    /// Every new record is answered as one of a customer who was never erased.
+    TellsNoGeneration,
     /// A duplicate is published again.
     OutboxRepeatsDuplicates,
     /// Entries of a range come newest first.
@@ -126,6 +128,8 @@ pub enum Flaw {
     LeasesAreShared,
     /// A range that expired gets another number when its owner asks again, though nobody took it.
     RenumbersWhatExpired,
+    /// What every tenant's records have left is counted as one's.
+    BacklogOfEverybody,
     /// Relays of every destination share a lane.
     LaneLeadsEverywhere,
     /// A relay that has given everything back is counted until its leases would have ended.

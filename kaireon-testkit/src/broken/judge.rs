@@ -199,7 +199,16 @@ impl Place {
                 OutboxPayload::Interaction(event.clone()),
             );
         }
-        Ok(Recorded::New(event.id.clone()))
+        Ok(self.told_new(event.id.clone(), generation))
+    }
+
+    /// The answer for what is new.
+    fn told_new<I>(&self, id: I, generation: Generation) -> Recorded<I> {
+        let told = match self.has(Flaw::TellsNoGeneration) {
+            true => Generation::ZERO,
+            false => generation,
+        };
+        Recorded::New { id, generation: told }
     }
 
     fn repeat(
@@ -241,7 +250,7 @@ impl Place {
             );
         }
         Ok(match self.flaw {
-            Some(Flaw::AnswersRetriesAsNew) => Recorded::New(event.id.clone()),
+            Some(Flaw::AnswersRetriesAsNew) => Recorded::new(event.id.clone()),
             Some(Flaw::DuplicateReturnsTheRetrysId) => Recorded::Duplicate(event.id.clone()),
             _ => Recorded::Duplicate(id),
         })
@@ -311,7 +320,7 @@ impl Place {
                 OutboxPayload::Decision(decision.clone()),
             );
         }
-        Ok(Recorded::New(decision.id.clone()))
+        Ok(self.told_new(decision.id.clone(), generation))
     }
 }
 

@@ -8,12 +8,12 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 use kaireon_core::outbox::{
     Admission, DeadLetter, DeadLetterId, DeadLetterQuery, FetchFrom, HostEvent, Lane, LaneSet, LaneStatus,
-    Lease, LeaseRequest, Leased, OutboxEntry, OutboxPayload, Position, RANGES, Settlement, Verdict,
-    lease_lost,
+    Lease, LeaseRequest, Leased, OutboxEntry, OutboxPayload, Position, RANGES, Settlement, TenantBacklog,
+    Verdict, lease_lost,
 };
 use kaireon_core::store::{Generation, Page};
 use kaireon_core::time::Timestamp;
-use kaireon_core::{Outbox, Result};
+use kaireon_core::{Outbox, Result, TenantId};
 
 use super::disk::{Held, LaneData, digest};
 use super::flaw::Flaw;
@@ -323,6 +323,19 @@ impl Outbox for PlainOutbox {
         let in_force = data.destination.as_ref().map(|in_force| in_force.name.clone());
         let status = LaneStatus::new(data.entries.len() as u64, oldest, data.dead.len() as u64);
         Ok(status.read_by(u16::try_from(relays).unwrap_or(u16::MAX), in_force))
+    }
+
+    async fn backlog(&self, lane: Lane, tenant: &TenantId) -> Result<TenantBacklog> {
+        let disk = self.place.disk(&self.handle, "backlog")?;
+        let Some(data) = disk.outbox.get(&lane) else {
+            return Ok(TenantBacklog::default());
+        };
+        let all = self.place.has(Flaw::BacklogOfEverybody);
+        let is_of = |entry: &OutboxEntry| all || entry.tenant == *tenant;
+        let waiting: Vec<_> = data.entries.values().filter(|entry| is_of(entry)).collect();
+        let oldest = waiting.iter().map(|entry| entry.enqueued_at).min();
+        let dead = data.dead.values().filter(|letter| is_of(&letter.entry)).count();
+        Ok(TenantBacklog::new(waiting.len() as u64, oldest, dead as u64))
     }
 
     async fn wait(&self, lane: Lane, seen: u64, at_most: Duration) -> Result<u64> {

@@ -5,10 +5,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use kaireon_core::outbox::{
     DeadLetter, DeadLetterId, DeadLetterQuery, FetchFrom, HostEvent, Lane, LaneSet, LaneStatus, Lease,
-    LeaseRequest, Leased, OutboxEntry, Settlement,
+    LeaseRequest, Leased, OutboxEntry, Settlement, TenantBacklog,
 };
 use kaireon_core::store::Page;
-use kaireon_core::{Outbox, Result};
+use kaireon_core::{Outbox, Result, TenantId};
 
 use super::Faulty;
 
@@ -57,6 +57,10 @@ impl<S: Outbox> Outbox for Faulty<S> {
 
     async fn status(&self, lane: Lane) -> Result<LaneStatus> {
         self.meet("status", self.inner.status(lane)).await
+    }
+
+    async fn backlog(&self, lane: Lane, tenant: &TenantId) -> Result<TenantBacklog> {
+        self.meet("backlog", self.inner.backlog(lane, tenant)).await
     }
 
     async fn wait(&self, lane: Lane, seen: u64, at_most: Duration) -> Result<u64> {

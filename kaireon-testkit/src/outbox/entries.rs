@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kaireon_core::outbox::{Lane, LaneSet, OutboxPayload, range_of};
+use kaireon_core::outbox::{Lane, LaneSet, OutboxPayload, TenantBacklog, range_of};
 use kaireon_core::store::{Generation, RecordBatch};
-use kaireon_core::{ErrorKind, OfferId};
+use kaireon_core::{ErrorKind, OfferId, TenantId};
 
 use super::{drain, fetch, host_event, ids, lease_all};
 use crate::StoreFixture;
@@ -403,6 +403,58 @@ pub async fn a_status_counts_what_waits_and_since_when(fixture: &dyn StoreFixtur
     drain(&outbox, Lane::Publish, "relay").await;
     let last = outbox.status(Lane::Publish).await.unwrap();
     assert!(last.is_empty() && last.oldest.is_none());
+}
+
+/// What one tenant's records have left is counted by itself, what was moved aside as well, in the lane that is asked.
+pub async fn a_tenants_backlog_is_its_own(fixture: &dyn StoreFixture) {
+    let world = World::open(fixture).await;
+    if !world.can(&[Need::Outbox]).await {
+        return;
+    }
+    let outbox = world.outbox();
+    let nobody = TenantId::new(format!("{}-nobody", world.tenant)).unwrap();
+    let none = TenantBacklog::default();
+    assert_eq!(outbox.backlog(Lane::Publish, &nobody).await.unwrap(), none);
+    outbox
+        .set_lanes(LaneSet::of(&[Lane::Publish, Lane::Archive]))
+        .await
+        .unwrap();
+    let other = TenantId::new(format!("{}-2", world.tenant)).unwrap();
+    for n in 0..3 {
+        world.record(&world.event(&format!("c{n}")).built()).await;
+    }
+    let moved = super::poison_all(&outbox, Lane::Publish).await;
+    assert_eq!(moved.len(), 3);
+    world.pass(Duration::from_millis(50)).await;
+    let mut since = None;
+    for n in 0..2 {
+        world.record(&world.event(&format!("c{n}")).built()).await;
+        since = since.or(outbox.status(Lane::Publish).await.unwrap().oldest);
+        let theirs = world.event("anna").built();
+        let theirs = theirs.edited(|fields| fields.tenant = other.clone()).unwrap();
+        world.record(&theirs).await;
+    }
+    let backlog = outbox.backlog(Lane::Publish, &world.tenant).await.unwrap();
+    assert_eq!(
+        (backlog.waiting, backlog.oldest, backlog.dead_letters),
+        (2, since, 3)
+    );
+    let backlog = outbox.backlog(Lane::Publish, &other).await.unwrap();
+    assert_eq!((backlog.waiting, backlog.dead_letters), (2, 0));
+    let backlog = outbox.backlog(Lane::Archive, &world.tenant).await.unwrap();
+    assert_eq!((backlog.waiting, backlog.dead_letters), (5, 0));
+    assert_eq!(
+        outbox.backlog(Lane::Replicate, &world.tenant).await.unwrap(),
+        none
+    );
+    drain(&outbox, Lane::Publish, "relay").await;
+    let backlog = outbox.backlog(Lane::Publish, &world.tenant).await.unwrap();
+    assert_eq!(
+        (backlog.waiting, backlog.oldest, backlog.dead_letters),
+        (0, None, 3)
+    );
+    assert!(!backlog.is_empty(), "what was moved aside was not delivered");
+    assert!(outbox.backlog(Lane::Publish, &other).await.unwrap().is_empty());
 }
 
 /// Whoever waits by the count it was given misses no entry, and is not held longer than it asks.

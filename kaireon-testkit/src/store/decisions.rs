@@ -12,7 +12,7 @@ use crate::world::{Need, World, at, together};
 
 async fn new(world: &World<'_>, decision: &Decision) {
     let recorded = world.store.record_decision(decision.clone()).await.unwrap();
-    assert_eq!(recorded, Recorded::New(decision.id.clone()));
+    assert_eq!(recorded, Recorded::new(decision.id.clone()));
 }
 
 async fn find(world: &World<'_>, id: &str) -> Option<Decision> {
@@ -98,13 +98,13 @@ pub async fn record_decisions_judges_each_item_in_order(fixture: &dyn StoreFixtu
     let batch = RecordBatch::live([first.clone(), wrong, first.clone(), last.clone()]);
     let results = world.store.record_decisions(batch).await.unwrap().into_results();
     assert_eq!(results.len(), 4);
-    assert_eq!(results[0].as_ref().unwrap(), &Recorded::New(first.id.clone()));
+    assert_eq!(results[0].as_ref().unwrap(), &Recorded::new(first.id.clone()));
     assert_eq!(results[1].as_ref().unwrap_err().kind(), ErrorKind::Conflict);
     assert_eq!(
         results[2].as_ref().unwrap(),
         &Recorded::Duplicate(first.id.clone())
     );
-    assert_eq!(results[3].as_ref().unwrap(), &Recorded::New(last.id.clone()));
+    assert_eq!(results[3].as_ref().unwrap(), &Recorded::new(last.id.clone()));
     assert_eq!(find(&world, "r").await, Some(first));
 }
 

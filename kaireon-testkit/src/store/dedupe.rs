@@ -111,7 +111,7 @@ pub async fn a_late_event_is_known_for_the_horizon_after_its_arrival(fixture: &d
         let batch = RecordBatch::accepted(Origin::Replicated, [accepted]);
         let recorded = world.store.record_events(batch).await;
         let recorded = recorded.and_then(|outcome| outcome.into_values()).unwrap();
-        assert_eq!(recorded, [Recorded::New(event.id.clone())]);
+        assert_eq!(recorded, [Recorded::new(event.id.clone())]);
         clock.advance(WITHIN);
         world.purge(clock.now()).await;
         is_known(&world, &event, clock.now()).await;

@@ -157,6 +157,7 @@ async fn every_call(
             outbox.append(vec![host_event(world, None, "closed")]).await.err(),
         ));
         answers.push(("status", outbox.status(Lane::Publish).await.err()));
+        answers.push(("backlog", outbox.backlog(Lane::Publish, tenant).await.err()));
         let request = LeaseRequest {
             lane: Lane::Publish,
             owner: "closed".to_owned(),

@@ -175,10 +175,10 @@ pub async fn record_events_settles_equal_keys_in_arrival_order(fixture: &dyn Sto
     };
     let found: Vec<_> = outcome.items().iter().map(done).collect();
     let expected = vec![
-        Some(Recorded::New(first.id.clone())),
+        Some(Recorded::new(first.id.clone())),
         Some(Recorded::Duplicate(first.id.clone())),
         None,
-        Some(Recorded::New(alone.id.clone())),
+        Some(Recorded::new(alone.id.clone())),
         Some(Recorded::Duplicate(first.id.clone())),
     ];
     assert_eq!(found, expected, "outcomes keep the order of the items");
@@ -303,7 +303,7 @@ pub async fn concurrent_conflicts_leave_one_winner(fixture: &dyn StoreFixture) {
         };
         let answers = together((0..24).map(call)).await;
         let winner = answers.iter().find_map(|(event, answer)| match answer {
-            Ok(Recorded::New(_)) => Some(event.clone()),
+            Ok(Recorded::New { .. }) => Some(event.clone()),
             _ => None,
         });
         let winner = winner.expect("one of the concurrent callers is new");

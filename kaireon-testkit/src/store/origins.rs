@@ -39,7 +39,7 @@ pub async fn replicated_records_keep_id_timestamp_and_generation(fixture: &dyn S
             .unwrap()
             .into_values()
             .unwrap();
-        assert_eq!(recorded, [Recorded::New(event.id.clone())]);
+        assert_eq!(recorded, [Recorded::new(event.id.clone())]);
         events.push(event);
     }
     world.holds("anna", &events).await;
@@ -182,7 +182,7 @@ pub async fn replicated_decisions_are_kept_as_given(fixture: &dyn StoreFixture) 
             generation: Generation::ZERO,
         };
         for expected in [
-            Recorded::New(decision.id.clone()),
+            Recorded::new(decision.id.clone()),
             Recorded::Duplicate(decision.id.clone()),
         ] {
             let batch = RecordBatch::accepted(origin, [value()]);

@@ -145,7 +145,7 @@ pub async fn a_new_interaction_before_the_watermark_is_refused(fixture: &dyn Sto
     assert_eq!(results[0].as_ref().unwrap_err().field(), Some("timestamp"));
     assert_eq!(
         results[1].as_ref().unwrap(),
-        &Recorded::New(at.id.clone()),
+        &Recorded::new(at.id.clone()),
         "it fails alone"
     );
     assert_eq!(results[2].as_ref().unwrap_err().field(), Some("timestamp"));
@@ -187,7 +187,7 @@ pub async fn a_replicated_record_before_the_watermark_counts_but_leaves_no_row(f
             generation: Generation::ZERO,
         };
         for expected in [
-            Recorded::New(event.id.clone()),
+            Recorded::new(event.id.clone()),
             Recorded::Duplicate(event.id.clone()),
         ] {
             let batch = RecordBatch::accepted(origin, [accepted.clone()]);
@@ -223,7 +223,7 @@ pub async fn a_replicated_record_before_the_watermark_counts_but_leaves_no_row(f
             generation: Generation::ZERO,
         };
         for expected in [
-            Recorded::New(decision.id.clone()),
+            Recorded::new(decision.id.clone()),
             Recorded::Duplicate(decision.id.clone()),
         ] {
             let batch = RecordBatch::accepted(origin, [accepted.clone()]);

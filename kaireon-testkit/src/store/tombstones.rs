@@ -135,6 +135,45 @@ pub async fn tombstone_limits_are_from_1_to_1000(fixture: &dyn StoreFixture) {
     }
 }
 
+/// A new record tells the generation that it was accepted under: what a copy of it must carry.
+pub async fn a_new_record_tells_the_generation_it_was_accepted_under(fixture: &dyn StoreFixture) {
+    let world = World::open(fixture).await;
+    if !world.can(&[Need::Erasure]).await {
+        return;
+    }
+    for erased in 0..3 {
+        if erased > 0 {
+            world.erase("anna", &format!("ticket-{erased}")).await;
+        }
+        let (anna, bert) = (world.event("anna").built(), world.event("bert").built());
+        let told = world.store.record_event(anna.clone()).await.unwrap();
+        assert_eq!(told.generation(), Some(Generation(erased)));
+        let batch = RecordBatch::live([world.event("anna").built(), bert, anna.clone()]);
+        let recorded = world.store.record_events(batch).await.unwrap();
+        let told: Vec<_> = recorded
+            .into_values()
+            .unwrap()
+            .iter()
+            .map(Recorded::generation)
+            .collect();
+        assert_eq!(told, [Some(Generation(erased)), Some(Generation::ZERO), None]);
+        if world.can.decisions {
+            let decision = world.decision(&format!("r-{erased}"), "anna", 1);
+            let told = world.store.record_decision(decision).await.unwrap();
+            assert_eq!(told.generation(), Some(Generation(erased)));
+        }
+        if world.can.replication {
+            for origin in [Origin::Replicated, Origin::Backfill] {
+                let given = world.event("anna").built();
+                let batch = RecordBatch::accepted(origin, [accepted(&given, erased)]);
+                let recorded = world.store.record_events(batch).await.unwrap();
+                let told = recorded.into_values().unwrap()[0].generation();
+                assert_eq!(told, Some(Generation(erased)), "{origin:?}");
+            }
+        }
+    }
+}
+
 /// A record that another store accepted under an erased generation is refused, whatever its origin.
 pub async fn a_replicated_record_of_an_erased_generation_is_refused(fixture: &dyn StoreFixture) {
     let world = World::open(fixture).await;
@@ -156,7 +195,7 @@ pub async fn a_replicated_record_of_an_erased_generation_is_refused(fixture: &dy
         assert!(!error.is_transient(), "it must not be sent again");
         assert_eq!(
             results.next().unwrap().unwrap(),
-            Recorded::New(new.id.clone()),
+            Recorded::new(new.id.clone()),
             "its neighbour is taken"
         );
         let batch = RecordBatch::accepted(origin, [accepted(&old, 1)]);
@@ -304,7 +343,13 @@ pub async fn a_customer_of_the_highest_generation_is_recorded_and_erased_like_an
     let given = world.event("anna").timestamp(noon(2)).built();
     let batch = RecordBatch::accepted(Origin::Replicated, [accepted(&given, Generation::MAX_GIVEN.0)]);
     let recorded = world.store.record_events(batch).await.unwrap().into_values();
-    assert_eq!(recorded.unwrap(), [Recorded::New(given.id.clone())]);
+    assert_eq!(
+        recorded.unwrap(),
+        [Recorded::New {
+            id: given.id.clone(),
+            generation: Generation::MAX_GIVEN
+        }]
+    );
     world.holds("anna", &[live[0].clone(), given]).await;
 
     let receipt = world.erase("anna", "ticket-1").await;

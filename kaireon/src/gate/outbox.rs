@@ -6,10 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use kaireon_core::outbox::{
     DeadLetter, DeadLetterId, DeadLetterQuery, FetchFrom, HostEvent, Lane, LaneSet, LaneStatus, Lease,
-    LeaseRequest, Leased, OutboxEntry, Settlement,
+    LeaseRequest, Leased, OutboxEntry, Settlement, TenantBacklog,
 };
 use kaireon_core::store::Page;
-use kaireon_core::{Error, Outbox, Result};
+use kaireon_core::{Error, Outbox, Result, TenantId};
 
 use super::Gate;
 
@@ -95,6 +95,11 @@ impl Outbox for GatedOutbox {
     async fn status(&self, lane: Lane) -> Result<LaneStatus> {
         let _pass = self.gate.enter("status")?;
         self.inner.status(lane).await
+    }
+
+    async fn backlog(&self, lane: Lane, tenant: &TenantId) -> Result<TenantBacklog> {
+        let _pass = self.gate.enter("backlog")?;
+        self.inner.backlog(lane, tenant).await
     }
 
     async fn wait(&self, lane: Lane, seen: u64, at_most: Duration) -> Result<u64> {

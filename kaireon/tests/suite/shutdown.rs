@@ -93,7 +93,7 @@ impl InteractionStore for Awkward {
     async fn record_event(&self, event: Interaction) -> Result<Recorded> {
         match self {
             Self::Hangs => std::future::pending().await,
-            Self::Fails => Ok(Recorded::New(event.id.clone())),
+            Self::Fails => Ok(Recorded::new(event.id.clone())),
         }
     }
 

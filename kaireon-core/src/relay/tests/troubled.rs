@@ -10,10 +10,10 @@ use tokio::sync::watch;
 
 use crate::outbox::{
     DeadLetter, DeadLetterId, DeadLetterQuery, FetchFrom, HostEvent, Lane, LaneSet, LaneStatus, Lease,
-    LeaseRequest, Leased, Outbox, OutboxEntry, Settlement,
+    LeaseRequest, Leased, Outbox, OutboxEntry, Settlement, TenantBacklog,
 };
 use crate::store::Page;
-use crate::{Error, Result};
+use crate::{Error, Result, TenantId};
 
 /// What becomes of a look at a lane.
 #[derive(Clone, Debug)]
@@ -112,6 +112,10 @@ impl Outbox for Troubled {
             Standing::Fails(error) => Err(error),
             Standing::Hangs => std::future::pending().await,
         }
+    }
+
+    async fn backlog(&self, lane: Lane, tenant: &TenantId) -> Result<TenantBacklog> {
+        self.outbox.backlog(lane, tenant).await
     }
 
     async fn wait(&self, lane: Lane, seen: u64, at_most: Duration) -> Result<u64> {

@@ -5,13 +5,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::Retry;
-use crate::Result;
 use crate::outbox::{
     DeadLetter, DeadLetterId, DeadLetterQuery, FetchFrom, HostEvent, Lane, LaneSet, LaneStatus, Lease,
-    LeaseRequest, Leased, Outbox, OutboxEntry, Settlement,
+    LeaseRequest, Leased, Outbox, OutboxEntry, Settlement, TenantBacklog,
 };
 use crate::store::Page;
 use crate::wrap::operation::Operation;
+use crate::{Result, TenantId};
 
 #[deny(clippy::missing_trait_methods)]
 #[async_trait]
@@ -69,6 +69,11 @@ impl<O: Outbox> Outbox for Retry<O> {
 
     async fn status(&self, lane: Lane) -> Result<LaneStatus> {
         self.repeated(Operation::Status, || self.inner.status(lane)).await
+    }
+
+    async fn backlog(&self, lane: Lane, tenant: &TenantId) -> Result<TenantBacklog> {
+        self.repeated(Operation::Backlog, || self.inner.backlog(lane, tenant))
+            .await
     }
 
     async fn wait(&self, lane: Lane, seen: u64, at_most: Duration) -> Result<u64> {
