@@ -44,25 +44,72 @@
 //! whether or not that happens. Reads go to the target only once the gate was passed, or was forced, which is recorded
 //! with who and why.
 //!
+//! # Using it
+//!
+//! [`SwitchStore`] is an interaction store over several, each tenant on the one that its setting names. For each of its
+//! stores run a relay of the `publish` lane, as ever, and one of the `replicate` lane with a [`ReplicateSink`]; any number
+//! of processes may. [`Migrator`] makes changes and acts on them.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use kaireon_core::digest::MasterKey;
+//! use kaireon_core::memory::{MemoryOptions, MemoryPlace, MemorySettings};
+//! use kaireon_core::outbox::LaneSet;
+//! use kaireon_core::time::{Clock, SystemClock};
+//! use kaireon_core::{Interaction, InteractionStore, TenantId};
+//! use kaireon_migrate::{
+//!     Backend, Change, Migrator, Settings, Step, Stores, SwitchConfig, SwitchStore, TenantSetting,
+//! };
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> kaireon_core::Result<()> {
+//! let key = MasterKey::new([7; 32]); // the same on every store
+//! let open = || -> Arc<dyn InteractionStore> {
+//!     Arc::new(MemoryPlace::new(MemoryOptions::default().with_master_key(key.clone())).open())
+//! };
+//! let stores = Stores::new([(Backend::new("old")?, open()), (Backend::new("new")?, open())])?;
+//! let first = TenantSetting::single(Backend::new("old")?, LaneSet::NONE);
+//! let settings = Settings::new(Arc::new(MemorySettings::new()), first);
+//! let switch = SwitchStore::new(stores.clone(), settings, SwitchConfig::new(key))?;
+//!
+//! let acme = TenantId::new("acme")?;
+//! let direct = Step::SwitchDirectly { target: Backend::new("new")? };
+//! let change = Change::new(direct, "ops@example.com", "CHG-1207", SystemClock.now())?;
+//! let moved = Migrator::new(switch.clone()).change(&acme, &change).await?;
+//! assert_eq!(moved.setting.authority.as_str(), "new");
+//! let shown = Interaction::builder("acme", "c7").offer("shoes").creative("banner").channel("web").build()?;
+//! assert!(switch.record_event(shown).await?.is_new());
+//! # Ok(()) }
+//! ```
+//!
 //! The decisions behind it: `docs/decisions/0011-the-tenant-switch.md`.
 
 mod backend;
+mod current;
 mod evidence;
 mod gate;
+mod migrator;
 mod millis;
 mod policy;
 mod refused;
+mod replicate;
 mod setting;
 mod settings;
 mod step;
+mod stores;
+mod switch;
 mod transition;
 
 pub use backend::Backend;
+pub use current::Freshness;
 pub use evidence::{Backfill, Evidence, InForce, ReadComparison, Replication, StoreMark, Verification};
 pub use gate::gate;
+pub use migrator::Migrator;
 pub use policy::{DualWrite, GateBounds, Policy};
 pub use refused::{Measure, Missing, Refused};
+pub use replicate::ReplicateSink;
 pub use setting::{Completeness, Draining, Migration, Passed, Phase, Purpose, Side, TenantSetting};
 pub use settings::{Known, Settings};
 pub use step::{Audit, Change, Drained, Force, OldRows, Step};
+pub use stores::Stores;
+pub use switch::{SwitchConfig, SwitchStore};
 pub use transition::transition;

@@ -85,12 +85,14 @@ pub enum Missing {
     StrictDualWrite,
     /// The store that is to be closed could not be asked.
     Fence,
-    /// Entries wait in the lane of the store that is to be closed.
+    /// Entries wait in the lanes of the store that is to be closed.
     EmptyLane {
-        /// How many wait.
+        /// How many wait to be replicated.
         waiting: u64,
-        /// How many were moved aside.
+        /// How many of the replication were moved aside.
         dead_letters: u64,
+        /// How many wait to be published.
+        unpublished: u64,
     },
     /// A store is another one than before, or went back in time.
     SameStore {
@@ -182,10 +184,12 @@ impl fmt::Display for Missing {
             Self::EmptyLane {
                 waiting,
                 dead_letters,
+                unpublished,
             } => {
                 write!(
                     f,
-                    "{waiting} entries and {dead_letters} dead letters wait in the replicate lane"
+                    "{waiting} entries and {dead_letters} dead letters wait in the replicate lane, {unpublished} \
+                     entries in the publish lane"
                 )
             }
             Self::SameStore { side: Side::Source } => {

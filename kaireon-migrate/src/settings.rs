@@ -79,6 +79,17 @@ impl Settings {
         })
     }
 
+    /// How many changes were ever made, of all tenants: one cheap read that tells whether anything changed.
+    ///
+    /// # Errors
+    /// Those of the store.
+    ///
+    /// # Dropped futures
+    /// Nothing is left behind.
+    pub async fn changes(&self) -> Result<u64> {
+        self.store.changes().await
+    }
+
     /// Makes a change, over whatever others set meanwhile; returns the setting as it is then.
     ///
     /// A change that was made is not made again ([`Change::id`]), so one whose answer was lost is asked for again as it

@@ -13,14 +13,16 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Drained {
-    /// Its fence was raised to the setting's epoch, and this waits in its `replicate` lane for the tenant.
+    /// Its fence was raised to the setting's epoch, and this waits in its lanes for the tenant.
     Fenced {
         /// The store, when the lane was looked at after the fence was raised.
         mark: StoreMark,
-        /// Entries that wait.
+        /// Entries that wait to be replicated.
         waiting: u64,
-        /// Entries that were moved aside.
+        /// Entries of the replication that were moved aside.
         dead_letters: u64,
+        /// Entries that wait to be published: what the other side publishes must come behind them.
+        unpublished: u64,
     },
     /// It could not be asked: neither is its fence known to be raised nor what waits there.
     Unreachable,

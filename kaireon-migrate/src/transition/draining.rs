@@ -117,6 +117,7 @@ impl Turn<'_> {
                 mark,
                 waiting,
                 dead_letters,
+                unpublished,
             } => {
                 let known = self
                     .setting
@@ -129,13 +130,14 @@ impl Turn<'_> {
                 });
                 let same = known.is_none_or(|known| mark.follows(known));
                 self.should(same, Missing::SameStore { side });
-                // Without replication there is no lane to empty.
-                let empty = purpose == Purpose::Direct || (waiting == 0 && dead_letters == 0);
+                // Without replication there is no lane of it to empty.
+                let replicated = purpose == Purpose::Direct || (waiting == 0 && dead_letters == 0);
                 self.should(
-                    empty,
+                    replicated && unpublished == 0,
                     Missing::EmptyLane {
                         waiting,
                         dead_letters,
+                        unpublished,
                     },
                 );
             }

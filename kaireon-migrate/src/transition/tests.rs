@@ -115,6 +115,7 @@ fn empty(incarnation: u64) -> Drained {
         mark: mark(incarnation, 1_000),
         waiting: 0,
         dead_letters: 0,
+        unpublished: 0,
     }
 }
 
@@ -188,6 +189,7 @@ fn a_roll_back_after_the_cut_over_empties_the_lane_of_the_target() {
         mark: mark(2, 300),
         waiting: 3,
         dead_letters: 1,
+        unpublished: 2,
     };
     let open = |drained| Step::Open {
         drained,
@@ -198,7 +200,8 @@ fn a_roll_back_after_the_cut_over_empties_the_lane_of_the_target() {
         why.missing,
         [Missing::EmptyLane {
             waiting: 3,
-            dead_letters: 1
+            dead_letters: 1,
+            unpublished: 2
         }]
     );
     let back = take(&draining, open(empty(2)), 10);
@@ -243,15 +246,25 @@ fn a_direct_switch_closes_the_old_store_first() {
         mark: mark(1, 5),
         waiting: 4,
         dead_letters: 0,
+        unpublished: 0,
     };
-    let moved = take(
-        &draining,
-        Step::Open {
-            drained,
-            opened: mark(2, 1),
-        },
-        0,
+    let open = |drained| Step::Open {
+        drained,
+        opened: mark(2, 1),
+    };
+    // What it has to publish comes before what the other one publishes; there is nothing to replicate.
+    let full = Drained::Fenced {
+        mark: mark(1, 5),
+        waiting: 4,
+        dead_letters: 0,
+        unpublished: 1,
+    };
+    let why = refused(&draining, open(full), 0);
+    assert!(
+        matches!(why.missing[..], [Missing::EmptyLane { unpublished: 1, .. }]),
+        "{why}"
     );
+    let moved = take(&draining, open(drained), 0);
     assert_eq!(
         (moved.phase, moved.authority.as_str()),
         (Phase::Single, "postgresql")

@@ -136,6 +136,7 @@ impl World {
                     mark,
                     waiting: 0,
                     dead_letters: 0,
+                    unpublished: 0,
                 };
                 Step::Open {
                     drained,
@@ -219,6 +220,7 @@ impl World {
                         mark,
                         waiting: count,
                         dead_letters: u64::from(pick.other / 6),
+                        unpublished: u64::from(pick.other % 5 / 4),
                     },
                 };
                 Step::Open {
@@ -373,6 +375,7 @@ impl World {
                         mark: known.map_or(self.mark(Side::Target), |known| known.target),
                         waiting: 0,
                         dead_letters: 0,
+                        unpublished: 0,
                     };
                     let opened = known.map_or(self.mark(Side::Source), |known| known.source);
                     Step::Open { drained, opened }

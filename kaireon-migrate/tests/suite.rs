@@ -1,0 +1,5 @@
+//! The tests of the tenant switch.
+
+mod properties;
+mod settings;
+mod switch;

@@ -1,0 +1,95 @@
+//! Erasing a customer while a tenant is moved.
+
+use std::time::Duration;
+
+use kaireon_core::outbox::Lane;
+use kaireon_core::store::{Erasure, ErasureId, Generation, Purge};
+use kaireon_core::time::Clock;
+use kaireon_core::{CustomerId, ErrorKind, InteractionStore};
+use kaireon_migrate::{DualWrite, Step};
+
+use super::{World, emptied, event, rows, summaries, tenant};
+
+fn erasure(customer: &str) -> Erasure {
+    Erasure {
+        tenant: tenant(),
+        customer: CustomerId::new(customer).unwrap(),
+        id: ErasureId::new("ticket-1").unwrap(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_erasure_reaches_both_stores_and_what_is_on_its_way() {
+    let world = World::new();
+    let process = world.process();
+    process.switch.record_event(event("anna", 1)).await.unwrap();
+    process.start(&world, DualWrite::Async).await;
+    process.make_ready(&world).await;
+    // On its way in the lane, with nobody to deliver it.
+    process.switch.record_event(event("anna", 2)).await.unwrap();
+    process.switch.record_event(event("bert", 1)).await.unwrap();
+    let receipt = process.switch.erase_customer(erasure("anna")).await.unwrap();
+    assert_eq!(receipt.generation, Generation(1));
+    let again = process.switch.erase_customer(erasure("anna")).await.unwrap();
+    assert_eq!(again, receipt);
+    process.switch.record_event(event("anna", 3)).await.unwrap();
+    let relays = process.replicate();
+    emptied(&process.stores[0], Lane::Replicate).await;
+    for store in &process.stores {
+        let found = rows(store.as_ref()).await;
+        let keys: Vec<_> = found.keys().map(String::as_str).collect();
+        assert_eq!(keys, ["anna-3", "bert-1"]);
+        assert_eq!(found["anna-3"].generation, Generation(1));
+    }
+    assert_eq!(
+        summaries(process.stores[0].as_ref(), "anna").await,
+        summaries(process.stores[1].as_ref(), "anna").await
+    );
+    // After the cut-over the generation goes on from where it was.
+    let cut_over = process.ask(Step::CutOver, &world);
+    process.migrator.change(&tenant(), &cut_over).await.unwrap();
+    let other = Erasure {
+        id: ErasureId::new("ticket-2").unwrap(),
+        ..erasure("anna")
+    };
+    let receipt = process.switch.erase_customer(other).await.unwrap();
+    assert_eq!(receipt.generation, Generation(2));
+    for store in &process.stores {
+        assert_eq!(rows(store.as_ref()).await.len(), 1);
+    }
+    drop(relays);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_erasure_reaches_what_a_direct_switch_left_behind() {
+    let world = World::new();
+    let process = world.process();
+    process.switch.record_event(event("anna", 1)).await.unwrap();
+    let direct = Step::SwitchDirectly {
+        target: super::name("new"),
+    };
+    process
+        .migrator
+        .change(&tenant(), &process.ask(direct, &world))
+        .await
+        .unwrap();
+    process.switch.erase_customer(erasure("anna")).await.unwrap();
+    assert!(rows(process.stores[0].as_ref()).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_watermark_does_not_move_while_a_migration_is_open() {
+    let world = World::new();
+    let process = world.process();
+    let purge = || Purge {
+        tenant: tenant(),
+        before: world.clock.now() - Duration::from_secs(60),
+    };
+    process.switch.purge_before(purge()).await.unwrap();
+    process.start(&world, DualWrite::Async).await;
+    let error = process.switch.purge_before(purge()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    let back = process.ask(Step::RollBack, &world);
+    process.migrator.change(&tenant(), &back).await.unwrap();
+    process.switch.purge_before(purge()).await.unwrap();
+}
