@@ -2,4 +2,5 @@
 
 mod properties;
 mod settings;
+mod simulation;
 mod switch;

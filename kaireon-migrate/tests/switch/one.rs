@@ -172,6 +172,10 @@ impl Outbox for Appending {
         self.inner.set_lanes(lanes).await
     }
 
+    async fn change_lanes(&self, on: LaneSet, off: LaneSet) -> Result<LaneSet> {
+        self.inner.change_lanes(on, off).await
+    }
+
     async fn append(&self, events: Vec<HostEvent>) -> Result<()> {
         self.switch.append(events).await
     }

@@ -78,6 +78,7 @@ struct State {
     source: Mutex<Source>,
     made: AtomicU64,
     stopped: AtomicBool,
+    cut_off: AtomicBool,
 }
 
 impl fmt::Debug for Plan {
@@ -106,6 +107,7 @@ impl Plan {
             source: Mutex::new(source),
             made: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
+            cut_off: AtomicBool::new(false),
         }))
     }
 
@@ -113,6 +115,11 @@ impl Plan {
     #[must_use]
     pub fn made(&self) -> u64 {
         self.0.made.load(Ordering::SeqCst)
+    }
+
+    /// While it is cut off, every call meets [`Fault::Before`]: nothing reaches the backend.
+    pub fn cut_off(&self, is_cut_off: bool) {
+        self.0.cut_off.store(is_cut_off, Ordering::SeqCst);
     }
 
     /// Makes no more faults from now on.
@@ -124,6 +131,10 @@ impl Plan {
     pub(super) fn next(&self, operation: &'static str) -> Option<Fault> {
         if self.0.stopped.load(Ordering::SeqCst) {
             return None;
+        }
+        if self.0.cut_off.load(Ordering::SeqCst) {
+            self.0.made.fetch_add(1, Ordering::SeqCst);
+            return Some(Fault::Before);
         }
         let fault = match &mut *self.0.source.lock() {
             Source::Script(faults) => {
