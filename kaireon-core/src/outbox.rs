@@ -82,7 +82,7 @@ pub trait Outbox: Send + Sync + fmt::Debug {
     /// that cannot be read is moved to the dead letters, with that as its reason, and the others are returned.
     ///
     /// # Errors
-    /// `Fenced` where one of the leases is no longer held.
+    /// `Fenced` where one of the leases is no longer held, or its range is to be [given back](Leased::recalled).
     async fn fetch(&self, from: Vec<FetchFrom>, limit: u32) -> Result<Vec<OutboxEntry>>;
 
     /// Settles entries of leased ranges, all or none, durable on `Ok`. Entries that are gone are ignored.
@@ -121,6 +121,21 @@ pub trait Outbox: Send + Sync + fmt::Debug {
 }
 
 const _: fn(&dyn Outbox) = |_| {};
+
+/// How long an erasure waits for a relay to let go of what it may have in hand of the customer, where that relay renews
+/// its leases all the while. The erasure fails with [`still_in_hand`] then, and is resumed by a second call.
+pub const ERASURE_PATIENCE: Duration = Duration::from_secs(30);
+
+/// The error of an erasure whose customer's entries a relay has in hand still. All but the receipt is done.
+#[must_use]
+pub fn still_in_hand(backend: &'static str) -> Error {
+    let context = "a relay has entries of the customer in hand still, whose delivery does not end";
+    Error::new(crate::ErrorKind::Timeout, context)
+        .with_backend(backend)
+        .with_operation("erase_customer")
+        .with_transient(true)
+        .with_effect(crate::Effect::Unknown)
+}
 
 /// The error of a lease that is no longer held.
 #[must_use]

@@ -6,8 +6,13 @@
 //! has lost. Nothing is published inside a transaction.
 //!
 //! A batch is delivered while the one before it is settled and the one behind it is read. So a relay that dies has
-//! up to two batches delivered that come again, and what it had read already is delivered though its customer be
-//! erased in between.
+//! up to two batches delivered that come again. Leases are renewed meanwhile, so a sink may take its time.
+//!
+//! What was read of a customer who is erased then is delivered before the erasure gives its receipt, or never: a relay
+//! that is [asked to](crate::outbox::Leased::recalled) gives the customer's range back, with all that it has read of it,
+//! as soon as the batch in hand is delivered, and the erasure waits for that, or for the end of the relay's leases. A
+//! relay delivers nothing under leases that have ended. What its sink was handed before, and passes on though the call
+//! was given up, is out of its hands.
 //!
 //! An entry that its sink calls poisonous ([`Delivered::Poisoned`]) is moved to the dead letters and leaves the
 //! order. One that fails for a passing reason keeps its range waiting, with a growing pause, while the other

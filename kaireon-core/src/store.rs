@@ -178,6 +178,13 @@ pub trait InteractionStore: Send + Sync + std::fmt::Debug {
     /// call with the same [`ErasureId`] for the same customer resumes what was interrupted and repeats the
     /// receipt; another id erases again. The receipt counts the places `history`, `summaries`, `decisions` and
     /// `outbox` (entries of all lanes and dead letters), also where nothing was deleted.
+    ///
+    /// Of what a relay of the `publish` lane had read before, nothing is delivered after the receipt: the call waits
+    /// until the relay has [given the customer's range back](crate::outbox::Leased::recalled), or its leases have ended.
+    ///
+    /// # Errors
+    /// `Timeout`, transient, where a relay renews its leases for [`ERASURE_PATIENCE`](crate::outbox::ERASURE_PATIENCE)
+    /// and gives nothing back, because a delivery does not end. All but the receipt is done then.
     async fn erase_customer(&self, request: Erasure) -> Result<ErasureReceipt> {
         let _ = request;
         Err(Error::unsupported(self.capabilities().backend, "erase_customer"))

@@ -13,12 +13,15 @@ use kaireon_core::outbox::{
     Admission, Lane, LaneDestination, Lease, LeaseRequest, Leased, RANGES, lease_lost,
 };
 use kaireon_core::time::Timestamp;
+use tokio::sync::watch;
 
 #[derive(Debug)]
 pub(crate) struct Leases {
     /// Of each lane in the order of `Lane::ALL`.
     lanes: [Holders; 3],
     last_token: u64,
+    /// Grows when leases change hands.
+    handed: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -27,9 +30,22 @@ struct Holders {
     /// Until when each owner counts, by its last request.
     owners: BTreeMap<String, Timestamp>,
     destination: Option<LaneDestination>,
+    /// Ranges that holders of these numbers are to give back: entries were erased that they may have in hand.
+    recalls: BTreeMap<u16, u64>,
 }
 
 impl Holders {
+    /// Whether the holder of a range has been asked to give it back, and has not yet.
+    fn is_recalled(&mut self, range: u16, now: Timestamp) -> bool {
+        let token = self.recalls.get(&range);
+        let held = self.held.get(&range);
+        let stays = held.is_some_and(|held| token == Some(&held.token) && now < held.expires);
+        if !stays {
+            self.recalls.remove(&range);
+        }
+        stays
+    }
+
     /// How many owners count.
     fn relays(&self, now: Timestamp) -> u16 {
         let count = self.owners.values().filter(|until| now < **until).count();
@@ -50,6 +66,7 @@ impl Leases {
         Self {
             lanes: Default::default(),
             last_token: u64::from(opening) << 32,
+            handed: watch::Sender::default(),
         }
     }
 
@@ -66,7 +83,9 @@ impl Leases {
         let lasts = ttl;
         let ttl = TimeDelta::from_std(ttl).unwrap_or(TimeDelta::MAX);
         let expires = now.checked_add_signed(ttl).unwrap_or(Timestamp::MAX_UTC);
-        let Self { lanes, last_token } = self;
+        let Self {
+            lanes, last_token, ..
+        } = self;
         let lane = &mut lanes[crate::shared::lane_index(name)];
         lane.owners.retain(|_, until| now < *until);
         match destination.admission(lane.destination.as_ref(), !lane.owners.is_empty(), now) {
@@ -113,7 +132,33 @@ impl Leases {
             token: held.token,
             expires: held.expires,
         });
-        Leased::new(leases.collect(), lane.relays(now))
+        let leases: Vec<Lease> = leases.collect();
+        let mut recalled: Vec<u16> = lane.recalls.keys().copied().collect();
+        recalled.retain(|range| {
+            lane.is_recalled(*range, now) && leases.iter().any(|lease| lease.range == *range)
+        });
+        self.handed.send_modify(|handed| *handed += 1);
+        Leased::new(leases, lane.relays(now)).recalling(recalled)
+    }
+
+    /// Asks the holder of a range, if there is one, to give it back; whether there is one.
+    pub(crate) fn recall(&mut self, lane: Lane, range: u16, now: Timestamp) -> bool {
+        let lane = &mut self.lanes[crate::shared::lane_index(lane)];
+        let held = lane.held.get(&range).filter(|held| now < held.expires);
+        if let Some(held) = held {
+            lane.recalls.insert(range, held.token);
+        }
+        held.is_some()
+    }
+
+    /// Whether the holder of a range has been asked to give it back, and has not yet.
+    pub(crate) fn is_recalled(&mut self, lane: Lane, range: u16, now: Timestamp) -> bool {
+        self.lanes[crate::shared::lane_index(lane)].is_recalled(range, now)
+    }
+
+    /// Tells when leases change hands.
+    pub(crate) fn handed(&self) -> watch::Receiver<u64> {
+        self.handed.subscribe()
     }
 
     /// How many relays read a lane, and where to.
@@ -125,6 +170,7 @@ impl Leases {
 
     /// Gives a lease back, if it is still held.
     pub(crate) fn release(&mut self, lease: &Lease) {
+        self.handed.send_modify(|handed| *handed += 1);
         let Holders { held, owners, .. } = &mut self.lanes[crate::shared::lane_index(lease.lane)];
         if let Entry::Occupied(of_range) = held.entry(lease.range)
             && of_range.get().token == lease.token

@@ -22,7 +22,7 @@ use crate::codec::{self, Dedupe, Pending};
 use crate::folds;
 use crate::keys::{self, Kind};
 use crate::read;
-use crate::shared::{Shared, Tenant};
+use crate::shared::{Shared, Tenant, lane_index};
 use crate::writer::{Answer, Op, Removal};
 
 /// How many keys are deleted in one commit.
@@ -138,6 +138,14 @@ impl Maintenance {
         Ok(())
     }
 
+    /// Asks a relay that may have entries of a range in hand to give it back.
+    fn recall(&self, range: u16) {
+        let now = self.shared.config.clock.now();
+        if self.shared.leases.lock().recall(Lane::Publish, range, now) {
+            self.shared.written[lane_index(Lane::Publish)].send_modify(|written| *written += 1);
+        }
+    }
+
     /// Deletes entries and letters; whether there were any.
     fn sweep_lanes(
         &self,
@@ -158,6 +166,9 @@ impl Maintenance {
                     continue;
                 };
                 if entry.tenant == *tenant && entry.customer() == Some(customer) && entry.generation < below {
+                    if !found_any && lane == Lane::Publish {
+                        self.recall(range);
+                    }
                     found_any = true;
                     // Where it lies by then: it may be moved aside meanwhile, under the same key.
                     pieces.remove(Space::Dead, key.clone())?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use kaireon_core::outbox::{
     DeadLetter, DeadLetterId, DeadLetterQuery, FetchFrom, HostEvent, Lane, LaneSet, LaneStatus, Lease,
-    LeaseRequest, Leased, OutboxEntry, Settlement, TenantBacklog,
+    LeaseRequest, Leased, OutboxEntry, Settlement, TenantBacklog, lease_lost,
 };
 use kaireon_core::store::Page;
 use kaireon_core::{Outbox, Result, TenantId};
@@ -75,9 +75,12 @@ impl Outbox for EmbeddedOutbox {
         self.0.check("fetch")?;
         {
             let now = self.0.shared.config.clock.now();
-            let held = self.0.shared.leases.lock();
+            let mut held = self.0.shared.leases.lock();
             for FetchFrom { lease, .. } in &from {
                 held.check(lease, "fetch", now)?;
+                if held.is_recalled(lease.lane, lease.range, now) {
+                    return Err(lease_lost(crate::BACKEND, "fetch"));
+                }
             }
         }
         // Nothing waits: no need to look.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use kaireon_core::coalesce::Submitter;
+use kaireon_core::outbox::{ERASURE_PATIENCE, Lane, range_of, still_in_hand};
 use kaireon_core::store::{
     Accepted, BatchOutcome, Erasure, ErasureReceipt, FenceRequest, FenceState, HistoryCursor, HistoryQuery,
     Origin, Page, Purge, PurgeReceipt, RecordBatch, Recorded, ScanCursor, ScanQuery, StoreCapabilities,
@@ -172,6 +173,26 @@ impl Handle {
         outcome.map_err(named(operation))
     }
 
+    /// Waits until a relay that was asked to give a range back has done so, or has lost it.
+    async fn until_given_back(&self, range: u16) -> Result<()> {
+        let given_back = async {
+            loop {
+                let mut handed = {
+                    let mut leases = self.shared.leases.lock();
+                    if !leases.is_recalled(Lane::Publish, range, self.shared.config.clock.now()) {
+                        return;
+                    }
+                    leases.handed()
+                };
+                // Leases end by the store's clock, which tells nobody.
+                let _ = tokio::time::timeout(LOOK_EVERY, handed.changed()).await;
+            }
+        };
+        tokio::time::timeout(ERASURE_PATIENCE, given_back)
+            .await
+            .map_err(|_| still_in_hand(BACKEND))
+    }
+
     /// Deletes what records of another store have shown to be erased there.
     async fn sweep_if_wanted(&self, operation: &'static str, origin: Origin) -> Result<()> {
         if origin != Origin::Live && self.shared.sweep_wanted.swap(false, Ordering::AcqRel) {
@@ -209,6 +230,9 @@ fn decided(answer: Answer) -> Result<Recorded<RecommendationId>> {
         _ => Err(unexpected()),
     }
 }
+
+/// How often it is looked whether leases have ended.
+const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(20);
 
 /// How many records are prepared before other tasks of the thread get their turn.
 const TURN: usize = 128;
@@ -377,9 +401,13 @@ impl InteractionStore for EmbeddedStore {
     }
 
     async fn erase_customer(&self, request: Erasure) -> Result<ErasureReceipt> {
-        self.0
+        let range = range_of(&request.tenant, request.customer.as_str());
+        let receipt = self
+            .0
             .maintain("erase_customer", move |maintenance| maintenance.erase(&request))
-            .await
+            .await?;
+        self.0.until_given_back(range).await?;
+        Ok(receipt)
     }
 
     async fn tombstones(&self, query: TombstoneQuery) -> Result<Page<Tombstone, ScanCursor>> {

@@ -1,12 +1,15 @@
 //! Erasure: the tombstone is committed with the customer's row held, then what hung on the row is deleted.
 
+use std::time::Duration;
+
 use kaireon_connect::postgres::PgUnit;
-use kaireon_core::outbox::range_of;
+use kaireon_core::outbox::{ERASURE_PATIENCE, Lane, LaneSet, range_of, still_in_hand};
 use kaireon_core::store::{Erasure, ErasureId, ErasureReceipt, Generation, SummaryQuery, Tombstone};
 use kaireon_core::time::Timestamp;
 use kaireon_core::{CustomerId, Effect, Error, ErrorKind, Result, TenantId};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::error::{Remedy, half_done, of_sql, remedy};
@@ -29,6 +32,8 @@ pub(crate) async fn erase(shared: &Shared, request: Erasure) -> Result<ErasureRe
                 if begin(shared, &tenant, digest, customer, id).await? == Number::Another {
                     return Ok(None);
                 }
+                let given_back = given_back(shared, tenant.number, digest).await;
+                given_back.map_err(half_done)?;
                 let swept = sweep(shared, Some((tenant.number, digest))).await;
                 swept.map_err(half_done)?;
             }
@@ -294,13 +299,51 @@ pub(crate) async fn sweep(shared: &Shared, of: Option<(i32, Uuid)>) -> Result<()
             .erasing
             .query()
             .bind(of.map(|(tenant, _)| tenant))
-            .bind(of.map(|(_, digest)| digest));
+            .bind(of.map(|(_, digest)| digest))
+            .bind(shared.given_time());
         let Some(row) = unit.fetch_optional(next).await.map_err(held_too_long)? else {
             return Ok(());
         };
         sweep_one(&mut unit, shared, &row).await?;
         shared.client.commit(unit).await?;
     }
+}
+
+/// How often it is looked whether a range was given back.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Waits until no relay can have entries of a customer in hand: the holder of the range, if there is one, is asked to give
+/// it back. What nobody has read by now, nobody reads: the tombstone is committed.
+async fn given_back(shared: &Shared, tenant: i32, digest: Uuid) -> Result<()> {
+    let sql = &shared.sql;
+    let holder = sql.outbox_holder.query().bind(tenant).bind(digest);
+    let holder = holder.bind(shared.given_time());
+    let Some(row) = shared.client.fetch_optional(holder).await? else {
+        return Ok(());
+    };
+    let range: i16 = row.try_get(0).map_err(of_sql)?;
+    let token: i64 = row.try_get(1).map_err(of_sql)?;
+    let recall = sql.outbox_recall.query().bind(range).bind(token);
+    shared.client.execute(recall).await?;
+    shared.tell(LaneSet::of(&[Lane::Publish]));
+    let end = Instant::now() + ERASURE_PATIENCE;
+    loop {
+        let holds = sql.outbox_still_holds.query().bind(range).bind(token);
+        let holds = shared
+            .client
+            .fetch_optional(holds.bind(shared.given_time()))
+            .await?;
+        let holds = holds.map(|row| row.try_get::<bool, _>(0)).transpose();
+        if !holds.map_err(of_sql)?.unwrap_or_default() {
+            break;
+        }
+        if Instant::now() >= end {
+            return Err(still_in_hand(crate::BACKEND));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    let done = sql.outbox_recall_done.query().bind(range).bind(token);
+    shared.client.execute(done).await.map(drop)
 }
 
 async fn sweep_one(unit: &mut PgUnit, shared: &Shared, row: &PgRow) -> Result<()> {
@@ -321,6 +364,13 @@ async fn sweep_one(unit: &mut PgUnit, shared: &Shared, row: &PgRow) -> Result<()
     let closed = closed.map_err(of_sql)?;
     let hold = sql.hold_range.query().bind(range);
     unit.execute(hold).await.map_err(held_too_long)?;
+    if erasure.is_none() {
+        let recall = sql.outbox_recall_swept.query().bind(range).bind(tenant);
+        let recall = unit.execute(recall.bind(digest).bind(below)).await;
+        if recall.map_err(of_sql)?.rows_affected() > 0 {
+            shared.tell(LaneSet::of(&[Lane::Publish]));
+        }
+    }
     let mut outbox = 0;
     for statement in [&sql.sweep_dead, &sql.sweep_outbox] {
         let query = statement

@@ -21,6 +21,12 @@ pub(crate) const MIGRATIONS: Migrations = Migrations {
             statements: &[include_str!("outbox/destinations.sql")],
             oldest_library: 1,
         },
+        Migration {
+            version: 3,
+            name: "ranges that relays are to give back",
+            statements: &[include_str!("outbox/recalls.sql")],
+            oldest_library: 1,
+        },
     ],
-    oldest_database: 2,
+    oldest_database: 3,
 };

@@ -124,4 +124,9 @@ statements! {
     outbox_set_lanes
     outbox_change_lanes
     outbox_ring
+    outbox_holder
+    outbox_recall
+    outbox_recall_swept
+    outbox_recall_done
+    outbox_still_holds
 }

@@ -251,6 +251,7 @@ macro_rules! __store_cases {
                 several_relays_deliver_each_entry_once_and_in_order
                 a_relay_that_stops_leaves_the_rest_to_the_next
                 ranges_that_go_back_and_forth_lose_nothing
+                nothing_that_was_read_ahead_is_delivered_after_the_receipt
             }
         }
     };

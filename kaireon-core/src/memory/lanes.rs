@@ -22,6 +22,8 @@ pub(super) struct OutboxState {
     lanes: BTreeMap<Lane, LaneState>,
     last_position: u64,
     last_token: u64,
+    /// Grows when leases change hands; who waits for a range to be given back watches it.
+    pub(super) handed: watch::Sender<u64>,
 }
 
 /// One lane.
@@ -33,6 +35,8 @@ pub(super) struct LaneState {
     /// Until when each owner counts, by its last request.
     owners: BTreeMap<String, Timestamp>,
     destination: Option<LaneDestination>,
+    /// Ranges that holders of these numbers are to give back: entries were erased that they may have in hand.
+    recalls: BTreeMap<u16, u64>,
     /// Grows when an entry is written; whoever waits watches it.
     written: watch::Sender<u64>,
 }
@@ -52,6 +56,7 @@ impl Default for OutboxState {
                 .collect(),
             last_position: 0,
             last_token: 0,
+            handed: watch::Sender::default(),
         }
     }
 }
@@ -157,12 +162,18 @@ impl OutboxState {
         }
         let leases = lane.leases_of(name, &owner);
         let owners = lane.relays(now);
+        let mut recalled: Vec<u16> = lane.recalls.keys().copied().collect();
+        recalled.retain(|range| {
+            lane.is_recalled(*range, now) && leases.iter().any(|lease| lease.range == *range)
+        });
         self.last_token = token;
-        Leased::new(leases, owners)
+        self.handed.send_modify(|handed| *handed += 1);
+        Leased::new(leases, owners).recalling(recalled)
     }
 
     /// Gives a lease back, if it is still held.
     pub(super) fn release(&mut self, lease: &Lease) {
+        self.handed.send_modify(|handed| *handed += 1);
         let LaneState { leases, owners, .. } = self.lane(lease.lane);
         if let Entry::Occupied(held) = leases.entry(lease.range)
             && held.get().token == lease.token
@@ -201,6 +212,25 @@ impl OutboxState {
 }
 
 impl LaneState {
+    /// Asks the holder of a range, if there is one, to give it back.
+    pub(super) fn recall(&mut self, range: u16, now: Timestamp) {
+        if let Some(held) = self.leases.get(&range).filter(|held| now < held.expires) {
+            self.recalls.insert(range, held.token);
+            self.written.send_modify(|written| *written += 1);
+        }
+    }
+
+    /// Whether the holder of a range has been asked to give it back, and has not yet.
+    pub(super) fn is_recalled(&mut self, range: u16, now: Timestamp) -> bool {
+        let token = self.recalls.get(&range);
+        let held = self.leases.get(&range);
+        let stays = held.is_some_and(|held| token == Some(&held.token) && now < held.expires);
+        if !stays {
+            self.recalls.remove(&range);
+        }
+        stays
+    }
+
     fn leases_of(&self, lane: Lane, owner: &str) -> Vec<Lease> {
         let mine = self.leases.iter().filter(|(_, held)| held.owner == owner);
         mine.map(|(&range, held)| Lease {

@@ -86,6 +86,9 @@ impl Outbox for MemoryOutbox {
         let mut state = self.0.enter("fetch")?;
         for FetchFrom { lease, .. } in &from {
             state.outbox.check(lease, "fetch", now)?;
+            if state.outbox.lane(lease.lane).is_recalled(lease.range, now) {
+                return Err(lease_lost(BACKEND, "fetch"));
+            }
         }
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         // Positions are drawn from one counter, so the oldest of several ranges are the lowest.

@@ -11,12 +11,15 @@ use parking_lot::{Mutex, MutexGuard};
 use super::MemoryStore;
 use super::state::State;
 use crate::digest::MasterKey;
-use crate::outbox::LaneSet;
+use crate::outbox::{ERASURE_PATIENCE, Lane, LaneSet, still_in_hand};
 use crate::time::{Clock, SystemClock, Timestamp};
 use crate::{Error, Result};
 
 /// How long a dedupe record is kept after its arrival unless the options say otherwise: 30 days.
 pub const DEDUPE_HORIZON: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// How often it is looked whether leases have ended.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 pub(super) const BACKEND: &str = "memory";
 
@@ -176,6 +179,29 @@ impl Handle {
         } else {
             Err(Error::disconnected(BACKEND, operation))
         }
+    }
+
+    /// Waits until a relay that was asked to give a range back has done so, or has lost it.
+    ///
+    /// # Errors
+    /// [`still_in_hand`] where it has not within [`ERASURE_PATIENCE`].
+    pub(super) async fn until_given_back(&self, range: u16) -> Result<()> {
+        let given_back = async {
+            loop {
+                let mut handed = {
+                    let mut state = self.enter("erase_customer")?;
+                    if !state.outbox.lane(Lane::Publish).is_recalled(range, self.now()) {
+                        return Ok(());
+                    }
+                    state.outbox.handed.subscribe()
+                };
+                // Leases end by the store's clock, which tells nobody.
+                let _ = tokio::time::timeout(LOOK_EVERY, handed.changed()).await;
+            }
+        };
+        tokio::time::timeout(ERASURE_PATIENCE, given_back)
+            .await
+            .unwrap_or_else(|_| Err(still_in_hand(BACKEND)))
     }
 
     /// Ends this handle and wakes whoever waits on it.

@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use super::lanes::OutboxState;
 use super::tenant::{Customer, Known, Tenant, find_known};
 use crate::digest::{Digest, MasterKey};
-use crate::outbox::{LaneSet, OutboxPayload, range_of};
+use crate::outbox::{Lane, LaneSet, OutboxEntry, OutboxPayload, range_of};
 use crate::store::{
     Accepted, Epoch, Erasure, ErasureReceipt, FenceState, Generation, HistoryCursor, Origin, Record, Recorded,
 };
@@ -101,7 +101,7 @@ impl State {
         let purged = check_watermark(tenant, terms.origin, value.timestamp)?;
 
         self.changes();
-        self.raise_generation(&value.tenant, customer, generation);
+        self.raise_generation(&value.tenant, customer, generation, terms.now);
         let tenant = self.tenant_mut(&value.tenant);
         let known = Known {
             id: value.id.clone(),
@@ -141,7 +141,7 @@ impl State {
         let purged = check_watermark(tenant, terms.origin, value.timestamp)?;
 
         self.changes();
-        self.raise_generation(&value.tenant, customer, generation);
+        self.raise_generation(&value.tenant, customer, generation, terms.now);
         let tenant = self.tenant_mut(&value.tenant);
         let known = Known {
             id: value.id.clone(),
@@ -201,7 +201,7 @@ impl State {
         }
         let generation = owner.generation.next()?;
         self.changes();
-        let deleted = self.raise_generation(&tenant, digest, generation);
+        let deleted = self.raise_generation(&tenant, digest, generation, now);
         let mut receipt = ErasureReceipt::new(id.clone(), generation, now);
         receipt.add("history", deleted.history);
         receipt.add("summaries", deleted.summaries);
@@ -213,14 +213,26 @@ impl State {
     }
 
     /// Raises a generation to another store's.
-    pub(super) fn install_tombstone(&mut self, tenant: &TenantId, customer: Digest, generation: Generation) {
+    pub(super) fn install_tombstone(
+        &mut self,
+        tenant: &TenantId,
+        customer: Digest,
+        generation: Generation,
+        now: Timestamp,
+    ) {
         self.changes();
-        self.raise_generation(tenant, customer, generation);
+        self.raise_generation(tenant, customer, generation, now);
     }
 
     /// Raises a customer's generation and deletes all that lies below it, which is all that is there. Dedupe
     /// records stay. Never lowers it.
-    fn raise_generation(&mut self, id: &TenantId, customer: Digest, generation: Generation) -> Deleted {
+    fn raise_generation(
+        &mut self,
+        id: &TenantId,
+        customer: Digest,
+        generation: Generation,
+        now: Timestamp,
+    ) -> Deleted {
         let tenant = self.tenant_mut(id);
         if generation <= tenant.generation(&customer) {
             return Deleted::default();
@@ -235,10 +247,16 @@ impl State {
             .decisions
             .retain(|_, decision| key.customer(&decision.value.customer) != customer);
         let decisions = (before - tenant.decisions.len()) as u64;
-        let outbox = self.outbox.remove(|entry| {
+        let unwanted = |entry: &OutboxEntry| {
             let about = entry.customer().map(|about| key.customer(about));
             entry.tenant == *id && about == Some(customer)
-        });
+        };
+        let publish = self.outbox.lane(Lane::Publish);
+        let in_lane = publish.waiting.values().filter(|entry| unwanted(entry));
+        if let Some(range) = in_lane.map(|entry| entry.range).next() {
+            publish.recall(range, now);
+        }
+        let outbox = self.outbox.remove(unwanted);
         Deleted {
             history,
             summaries,

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use super::place::{BACKEND, Handle, MemoryOptions, MemoryPlace, Ownership, named};
 use super::state::Terms;
 use super::{MemoryOutbox, cursor};
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, range_of};
 use crate::store::{
     Accepted, BatchOutcome, Durability, Erasure, ErasureReceipt, FenceRequest, FenceState, Generation,
     HistoryCursor, HistoryQuery, Page, Purge, PurgeReceipt, Record, RecordBatch, Recorded, ScanCursor,
@@ -236,8 +236,11 @@ impl InteractionStore for MemoryStore {
 
     async fn erase_customer(&self, request: Erasure) -> Result<ErasureReceipt> {
         let now = self.0.now();
+        let range = range_of(&request.tenant, request.customer.as_str());
         let erased = self.0.enter("erase_customer")?.erase(request, now);
-        erased.map_err(|error| named("erase_customer", error))
+        let receipt = erased.map_err(|error| named("erase_customer", error))?;
+        self.0.until_given_back(range).await?;
+        Ok(receipt)
     }
 
     async fn tombstones(&self, query: TombstoneQuery) -> Result<Page<Tombstone, ScanCursor>> {
@@ -273,9 +276,10 @@ impl InteractionStore for MemoryStore {
             .iter()
             .try_for_each(|stone| stone.generation.check_given());
         given.map_err(|error| named("install_tombstones", error))?;
+        let now = self.0.now();
         let mut state = self.0.enter("install_tombstones")?;
         for Tombstone { customer, generation } in tombstones {
-            state.install_tombstone(tenant, customer, generation);
+            state.install_tombstone(tenant, customer, generation, now);
         }
         Ok(())
     }

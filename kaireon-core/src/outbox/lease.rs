@@ -45,6 +45,10 @@ pub struct Leased {
     pub owners: u16,
     /// The name of the destination in force, where that is another than the asker's: nothing was granted.
     pub refused: Option<String>,
+    /// Ranges among the leases that the owner is to give back as soon as it delivers nothing of them, and with them what
+    /// it has read of them: entries of a customer of theirs were erased. It may ask for them again at once. Until it has
+    /// given one back, or lost it, the erasure gives no receipt, and [`fetch`](super::Outbox::fetch) reads nothing of it.
+    pub recalled: Vec<u16>,
 }
 
 impl Leased {
@@ -55,6 +59,7 @@ impl Leased {
             leases,
             owners,
             refused: None,
+            recalled: Vec::new(),
         }
     }
 
@@ -65,7 +70,15 @@ impl Leased {
             leases: Vec::new(),
             owners,
             refused: Some(destination),
+            recalled: Vec::new(),
         }
+    }
+
+    /// The same, where these of the ranges are to be given back.
+    #[must_use]
+    pub fn recalling(mut self, ranges: Vec<u16>) -> Self {
+        self.recalled = ranges;
+        self
     }
 }
 

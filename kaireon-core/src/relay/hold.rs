@@ -14,6 +14,8 @@ pub(super) struct Renewed {
     leased: Leased,
     renew_at: Instant,
     ends: Instant,
+    /// Whether the answer came before what was held had ended.
+    in_time: bool,
 }
 
 impl Worker {
@@ -28,7 +30,7 @@ impl Worker {
     }
 
     /// Asks for so many ranges. What is held lasts from when it was asked for: the store counts from a little later.
-    async fn ask(&self, max_ranges: u16) -> Result<Renewed> {
+    async fn ask(&self, max_ranges: u16, held_until: Instant) -> Result<Renewed> {
         let ends = after(Instant::now(), self.config.lease_ttl);
         let leased = self.outbox.lease(self.request(max_ranges)).await?;
         let renew_at = after(Instant::now(), self.config.lease_ttl / 3);
@@ -36,6 +38,7 @@ impl Worker {
             leased,
             renew_at,
             ends,
+            in_time: Instant::now() < held_until,
         })
     }
 
@@ -46,12 +49,31 @@ impl Worker {
     /// Renews the leases and takes this relay's share of the ranges. To be called while nothing is being delivered.
     pub(super) async fn renew(&mut self) -> Result<()> {
         // Asking for what is held already tells how many share the lane.
-        let asked = self.ask(self.held()).await?;
+        let asked = self.ask(self.held(), self.ends).await?;
         let share = RANGES.div_ceil(asked.leased.owners.max(1));
-        self.adopt(asked);
-        let renewed = self.ask(share).await?;
-        self.adopt(renewed);
+        let recalled = self.adopt(asked);
+        self.give_back(&recalled).await?;
+        let renewed = self.ask(share, self.ends).await?;
+        if !self.adopt(renewed).is_empty() {
+            self.renew_at = Instant::now();
+        }
         Ok(())
+    }
+
+    /// Lets go of ranges, and of all that was read of them. What was delivered of them and could not be settled is
+    /// delivered again.
+    async fn give_back(&mut self, ranges: &[u16]) -> Result<()> {
+        if ranges.is_empty() {
+            return Ok(());
+        }
+        let is_given = |range: u16| ranges.contains(&range);
+        self.ahead.retain(|entry| !is_given(entry.range));
+        self.unsettled.keep(|range| !is_given(range));
+        let given = self
+            .leases
+            .extract_if(.., |lease| is_given(lease.range))
+            .collect();
+        self.outbox.release(given).await
     }
 
     /// Delivers a batch, and renews the leases for as long as that takes. Where they end all the same, the delivery is
@@ -79,7 +101,7 @@ impl Worker {
         let (mut renew_at, mut ends) = (self.renew_at, self.ends);
         while Instant::now() < ends {
             sleep_until(renew_at.min(ends)).await;
-            match timeout_at(ends, self.ask(self.held())).await {
+            match timeout_at(ends, self.ask(self.held(), ends)).await {
                 Ok(Ok(renewed)) => {
                     let lost = self
                         .leases
@@ -100,14 +122,20 @@ impl Worker {
         }
     }
 
-    /// Takes over what a request was answered. Of a range that was somebody else's in between, what was read ahead may
-    /// be out of order, and what was delivered is settled by whoever delivers it again.
-    pub(super) fn adopt(&mut self, renewed: Renewed) {
+    /// Takes over what a request was answered; returns which ranges are to be given back. Of a range that was somebody
+    /// else's in between, what was read ahead may be out of order, and what was delivered is settled by whoever delivers
+    /// it again. Where leases had ended for a while, an erasure may have waited for that end and for no more, so nothing
+    /// that was read before is in hand any longer.
+    pub(super) fn adopt(&mut self, renewed: Renewed) -> Vec<u16> {
         let Renewed {
             leased,
             renew_at,
             ends,
+            in_time,
         } = renewed;
+        if !in_time {
+            self.ahead.clear();
+        }
         self.tell_where_it_leads(leased.refused);
         let before = std::mem::replace(&mut self.leases, leased.leases);
         let kept = self.leases.iter().filter(|lease| holds(&before, lease));
@@ -115,6 +143,7 @@ impl Worker {
         self.ahead.retain(|entry| kept.contains(&entry.range));
         self.unsettled.keep(|range| kept.contains(&range));
         (self.renew_at, self.ends) = (renew_at, ends);
+        leased.recalled
     }
 
     /// Says once that the lane leads elsewhere, and once that it does no more.

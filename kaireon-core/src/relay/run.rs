@@ -190,7 +190,10 @@ impl Worker {
             self.ahead = ready.collect();
         });
         if let Some(renewed) = renewed {
-            self.adopt(renewed);
+            // Nothing is being delivered now.
+            if !self.adopt(renewed).is_empty() {
+                self.renew_at = Instant::now();
+            }
         }
         settled?;
         read?;

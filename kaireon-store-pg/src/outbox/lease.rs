@@ -30,6 +30,8 @@ struct Held {
     range: u16,
     token: i64,
     owner: Option<String>,
+    /// Its holder is to give it back.
+    recalled: bool,
 }
 
 /// What a request changes.
@@ -37,6 +39,8 @@ struct Held {
 struct Plan {
     /// What the owner holds after it, with the fencing numbers.
     holds: Vec<(u16, i64)>,
+    /// Which of these it is to give back.
+    recalled: Vec<u16>,
     /// What it gives back.
     gives: Vec<Held>,
     /// What it takes.
@@ -54,6 +58,7 @@ fn plan(ranges: Vec<Held>, live: &BTreeSet<String>, owner: &str, most: u16) -> P
             Some(holder) if holder == owner => {
                 if plan.holds.len() < most {
                     plan.holds.push((held.range, held.token));
+                    plan.recalled.extend(held.recalled.then_some(held.range));
                 } else {
                     plan.gives.push(Held { owner: None, ..held });
                 }
@@ -78,6 +83,7 @@ fn plan(ranges: Vec<Held>, live: &BTreeSet<String>, owner: &str, most: u16) -> P
         plan.takes.push(Held {
             token,
             owner: Some(owner.to_owned()),
+            recalled: false,
             ..held
         });
     }
@@ -159,7 +165,8 @@ impl Lanes {
             expires,
         };
         let owners = u16::try_from(live.len()).unwrap_or(u16::MAX);
-        Ok(Leased::new(plan.holds.iter().map(lease).collect(), owners))
+        let leased = Leased::new(plan.holds.iter().map(lease).collect(), owners);
+        Ok(leased.recalling(plan.recalled))
     }
 
     pub(super) async fn release_ranges(&self, leases: Vec<Lease>) -> Result<()> {
@@ -291,6 +298,7 @@ async fn read_ranges(unit: &mut PgUnit, query: crate::client::Bound) -> Result<V
             range: range.cast_unsigned(),
             token,
             owner: row.try_get(2).map_err(of_sql)?,
+            recalled: row.try_get(3).map_err(of_sql)?,
         })
     };
     rows.iter().map(held).collect()
@@ -305,6 +313,7 @@ mod tests {
             range: u16::try_from(range).unwrap(),
             token: 5,
             owner: owner.map(str::to_owned),
+            recalled: false,
         };
         owners.iter().enumerate().map(held).collect()
     }

@@ -56,7 +56,8 @@ impl Lanes {
         Ok(TenantBacklog::new(waiting, oldest.map(truncate), dead))
     }
 
-    /// Exact up to [`COUNTED`] entries of each range, an estimate beyond; dead letters up to [`COUNTED_DEAD`]. What lies before the cursors is not read:
+    /// Exact up to [`COUNTED`] entries of each range, an estimate beyond; dead letters up to [`COUNTED_DEAD`]. What lies
+    /// before the cursors is not read:
     /// with a transaction held open the settled entries are still there to be walked over.
     pub(super) async fn status_of(&self, lane: Lane) -> Result<LaneStatus> {
         let saved = self

@@ -14,6 +14,9 @@ WITH asked AS MATERIALIZED (
         SELECT DISTINCT owner FROM {s}.outbox_relays
         WHERE lane = $1 AND expires > coalesce($13::timestamptz, statement_timestamp())
     ) l ON l.owner = r.owner
+    WHERE $1 <> 0 OR NOT EXISTS (
+        SELECT FROM {s}.outbox_recalls c WHERE c.range = r.range AND c.token = r.token
+    )
 ), late AS MATERIALIZED (
     SELECT o.range, o.position
     FROM (

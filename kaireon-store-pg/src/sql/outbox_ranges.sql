@@ -1,1 +1,6 @@
-SELECT range, token, owner FROM {s}.outbox_ranges WHERE lane = $1 ORDER BY range
+SELECT r.range, r.token, r.owner, r.lane = 0 AND EXISTS (
+    SELECT FROM {s}.outbox_recalls c WHERE c.range = r.range AND c.token = r.token
+) AS recalled
+FROM {s}.outbox_ranges r
+WHERE r.lane = $1
+ORDER BY r.range

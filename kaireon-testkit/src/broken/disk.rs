@@ -63,10 +63,20 @@ pub(super) struct LaneData {
     pub(super) entries: BTreeMap<(u16, Position), OutboxEntry>,
     pub(super) dead: BTreeMap<(u16, Position), DeadLetter>,
     pub(super) leases: BTreeMap<u16, Held>,
+    /// Ranges that holders of these numbers are to give back.
+    pub(super) recalls: BTreeMap<u16, u64>,
     pub(super) askers: BTreeMap<String, Timestamp>,
     pub(super) destination: Option<LaneDestination>,
     pub(super) tokens: u64,
     pub(super) written: u64,
+}
+
+impl LaneData {
+    /// Whether the holder of a range was asked to give it back, and has not yet.
+    pub(super) fn is_recalled(&self, range: u16, now: Timestamp) -> bool {
+        let held = self.leases.get(&range).filter(|held| held.expires > now);
+        held.is_some_and(|held| self.recalls.get(&range) == Some(&held.token))
+    }
 }
 
 /// A lease as the store sees it.
@@ -124,8 +134,18 @@ impl Disk {
             entry.tenant == *tenant && entry.customer() == Some(customer) && entry.generation < below
         };
         let mut dropped = 0;
-        for data in self.outbox.values_mut() {
+        for (lane, data) in &mut self.outbox {
             let before = data.entries.len() + data.dead.len();
+            let in_lane = data
+                .entries
+                .values()
+                .filter(|entry| *lane == Lane::Publish && gone(entry));
+            let ranges = in_lane.map(|entry| entry.range);
+            for range in ranges.collect::<BTreeSet<_>>() {
+                if let Some(held) = data.leases.get(&range) {
+                    data.recalls.insert(range, held.token);
+                }
+            }
             data.entries.retain(|_, entry| !gone(entry));
             data.dead.retain(|_, letter| !gone(&letter.entry));
             dropped += before - data.entries.len() - data.dead.len();

@@ -395,6 +395,8 @@ expected! {
              a_renewed_lease_is_kept
              ranges_beyond_the_bound_are_given_back
              several_relays_deliver_each_entry_once_and_in_order];
+    ErasureWaitsForNoRelay:
+        [nothing_that_was_read_ahead_is_delivered_after_the_receipt];
     RenumbersWhatExpired:
         [an_expired_lease_that_nobody_took_keeps_its_number];
     BacklogOfEverybody:

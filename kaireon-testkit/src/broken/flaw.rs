@@ -74,6 +74,8 @@ pub enum Flaw {
     ErasureMissesWriters,
     /// The generation stays, so that what was accepted before may come back.
     ErasureKeepsTheGeneration,
+    /// The receipt is given while a relay has entries of the customer in hand.
+    ErasureWaitsForNoRelay,
     /// The same request erases again, and counts anew.
     ErasureRepeatsItself,
     /// Replicated records of an erased generation are taken.

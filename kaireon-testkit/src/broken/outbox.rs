@@ -170,7 +170,9 @@ impl Outbox for PlainOutbox {
         let leases = data.lease(&request, now, (shared, renumbers));
         data.askers.insert(request.owner.clone(), later(now, request.ttl));
         let owners = u16::try_from(data.askers.len()).unwrap_or(u16::MAX);
-        Ok(Leased::new(leases, owners))
+        let recalled = leases.iter().map(|lease| lease.range);
+        let recalled = recalled.filter(|range| data.is_recalled(*range, now)).collect();
+        Ok(Leased::new(leases, owners).recalling(recalled))
     }
 
     async fn release(&self, leases: Vec<Lease>) -> Result<()> {
@@ -203,7 +205,7 @@ impl Outbox for PlainOutbox {
             let Some(data) = disk
                 .outbox
                 .get(&lease.lane)
-                .filter(|data| self.holds(data, &lease, now))
+                .filter(|data| self.holds(data, &lease, now) && !data.is_recalled(lease.range, now))
             else {
                 return Err(lease_lost("plain", "fetch"));
             };

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kaireon_core::digest::Digest;
+use kaireon_core::outbox::{Lane, range_of};
 use kaireon_core::store::{
     Accepted, BatchOutcome, Erasure, ErasureReceipt, FenceRequest, FenceState, Generation, HistoryCursor,
     HistoryQuery, Page, Purge, PurgeReceipt, Record, RecordBatch, Recorded, ScanCursor, ScanQuery,
@@ -52,6 +53,44 @@ impl Store {
 
     fn disk(&self, operation: &'static str) -> Result<MutexGuard<'_, Disk>> {
         self.place.disk(&self.handle, operation)
+    }
+
+    /// Erases at once, or repeats the receipt.
+    fn erase(&self, request: Erasure) -> Result<ErasureReceipt> {
+        let Erasure { tenant, customer, id } = request;
+        let mut disk = self.disk_mut("erase_customer")?;
+        let digest = digest(&self.place.key, &tenant, &customer);
+        let known = disk.tenant(&tenant).receipts.get(&(digest, id.clone())).cloned();
+        if let Some(known) = known.filter(|_| !self.has(Flaw::ErasureRepeatsItself)) {
+            return Ok(known);
+        }
+        let generation = match disk.generation(&tenant, &digest) {
+            last if last == Generation::MAX_GIVEN && self.has(Flaw::ErasureEndsAtTheHighestGeneration) => {
+                let receipt = ErasureReceipt::new(id.clone(), last, self.place.now());
+                return Ok(receipt);
+            }
+            present => present.next()?,
+        };
+        let removed = self.place.raise(&mut disk, &tenant, &customer, generation);
+        let mut receipt = ErasureReceipt::new(id.clone(), generation, self.place.now());
+        for (place, count) in ["history", "summaries", "decisions", "outbox"]
+            .into_iter()
+            .zip(removed)
+        {
+            receipt.add(place, count);
+        }
+        disk.tenant(&tenant)
+            .receipts
+            .insert((digest, id), receipt.clone());
+        Ok(receipt)
+    }
+
+    /// Whether a relay was asked to give a range back, and has not yet.
+    fn is_recalled(&self, range: u16) -> Result<bool> {
+        let now = self.place.now();
+        let disk = self.disk("erase_customer")?;
+        let publish = disk.outbox.get(&Lane::Publish);
+        Ok(publish.is_some_and(|data| data.is_recalled(range, now)))
     }
 
     fn disk_mut(&self, operation: &'static str) -> Result<MutexGuard<'_, Disk>> {
@@ -314,31 +353,12 @@ impl InteractionStore for Store {
     }
 
     async fn erase_customer(&self, request: Erasure) -> Result<ErasureReceipt> {
-        let Erasure { tenant, customer, id } = request;
-        let mut disk = self.disk_mut("erase_customer")?;
-        let digest = digest(&self.place.key, &tenant, &customer);
-        let known = disk.tenant(&tenant).receipts.get(&(digest, id.clone())).cloned();
-        if let Some(known) = known.filter(|_| !self.has(Flaw::ErasureRepeatsItself)) {
-            return Ok(known);
+        let range = range_of(&request.tenant, request.customer.as_str());
+        let receipt = self.erase(request)?;
+        self.place.wake();
+        while !self.has(Flaw::ErasureWaitsForNoRelay) && self.is_recalled(range)? {
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        let generation = match disk.generation(&tenant, &digest) {
-            last if last == Generation::MAX_GIVEN && self.has(Flaw::ErasureEndsAtTheHighestGeneration) => {
-                let receipt = ErasureReceipt::new(id.clone(), last, self.place.now());
-                return Ok(receipt);
-            }
-            present => present.next()?,
-        };
-        let removed = self.place.raise(&mut disk, &tenant, &customer, generation);
-        let mut receipt = ErasureReceipt::new(id.clone(), generation, self.place.now());
-        for (place, count) in ["history", "summaries", "decisions", "outbox"]
-            .into_iter()
-            .zip(removed)
-        {
-            receipt.add(place, count);
-        }
-        disk.tenant(&tenant)
-            .receipts
-            .insert((digest, id), receipt.clone());
         Ok(receipt)
     }
 

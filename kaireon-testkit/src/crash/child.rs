@@ -131,11 +131,15 @@ async fn relay(outbox: Arc<dyn Outbox>) {
             max_ranges: RANGES,
             destination: Destination::unnamed(),
         };
-        let leases = outbox
-            .lease(request)
+        let leased = outbox.lease(request).await.expect("a healthy store leases");
+        let (mut leases, recalled) = (leased.leases, leased.recalled);
+        // Nothing is in hand now.
+        let given = leases.extract_if(.., |lease| recalled.contains(&lease.range));
+        let given = given.collect();
+        outbox
+            .release(given)
             .await
-            .expect("a healthy store leases")
-            .leases;
+            .expect("a healthy store takes leases back");
         let from = leases.iter().map(|lease| FetchFrom::all(lease.clone())).collect();
         // Less than comes, so that a backlog grows and the kills find entries of every age.
         let entries = outbox.fetch(from, 24).await;

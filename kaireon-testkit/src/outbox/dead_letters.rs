@@ -203,7 +203,9 @@ pub async fn a_replayed_dead_letter_is_the_same_event_under_the_same_generation(
     };
     assert_eq!(what(entry), what(&before[0]));
     assert!(entry.position > before[0].position);
+    outbox.release(leases).await.unwrap();
     world.erase("anna", "second").await;
+    let leases = lease_all(&outbox, Lane::Publish, "relay").await;
     assert_eq!(fetch(&outbox, &leases, 10).await.unwrap(), []);
     assert!(outbox.status(Lane::Publish).await.unwrap().is_empty());
 }

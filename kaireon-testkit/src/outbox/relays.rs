@@ -5,9 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use kaireon_core::Outbox;
-use kaireon_core::outbox::{Lane, LaneSet, RANGES, Verdict};
+use kaireon_core::outbox::{Lane, LaneSet, OutboxEntry, RANGES, Verdict};
+use kaireon_core::relay::{Delivered, LaneSink, Relay, RelayConfig};
+use kaireon_core::store::{Erasure, ErasureId};
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 use super::{TTL, drain, fetch, ids, lease, settled};
 use crate::StoreFixture;
@@ -192,4 +196,95 @@ pub async fn ranges_that_go_back_and_forth_lose_nothing(fixture: &dyn StoreFixtu
         assert!(told.windows(2).all(|pair| pair[0] < pair[1]), "{told:?}");
     }
     assert!(outboxes[0].status(Lane::Publish).await.unwrap().is_empty());
+}
+
+/// Waits in its first delivery until it is let go on; notes what was delivered after a receipt was given.
+struct Held {
+    customer: String,
+    /// Whether a delivery has begun, and whether it may end.
+    begun: watch::Sender<bool>,
+    goes_on: watch::Sender<bool>,
+    receipt_given: AtomicBool,
+    told: Mutex<Vec<(bool, String)>>,
+}
+
+struct Holding(Arc<Held>);
+
+#[async_trait]
+impl LaneSink for Holding {
+    async fn deliver(&self, entries: &[OutboxEntry]) -> Vec<Delivered> {
+        let Self(held) = self;
+        held.begun.send_replace(true);
+        let mut goes_on = held.goes_on.subscribe();
+        goes_on.wait_for(|goes_on| *goes_on).await.unwrap();
+        let mut told = held.told.lock();
+        for entry in entries {
+            let late = held.receipt_given.load(Ordering::SeqCst) && entry.partition() == held.customer;
+            told.push((late, entry.to_event().id().to_owned()));
+        }
+        entries.iter().map(|_| Delivered::Done).collect()
+    }
+}
+
+/// What a relay has in hand of an erased customer, being delivered or read ahead, is delivered before the receipt is
+/// given or never.
+pub async fn nothing_that_was_read_ahead_is_delivered_after_the_receipt(fixture: &dyn StoreFixture) {
+    let world = World::open(fixture).await;
+    if !world.can(&[Need::Outbox, Need::Erasure]).await {
+        return;
+    }
+    let outbox = world.outbox();
+    outbox.set_lanes(LaneSet::of(&[Lane::Publish])).await.unwrap();
+    for n in 0..9 {
+        world
+            .record(&world.event("anna").id(format!("anna-{n}")).built())
+            .await;
+    }
+    let sink = Arc::new(Held {
+        customer: world.customer("anna").as_str().to_owned(),
+        begun: watch::Sender::new(false),
+        goes_on: watch::Sender::new(false),
+        receipt_given: AtomicBool::new(false),
+        told: Mutex::default(),
+    });
+    let config = RelayConfig {
+        max_entries: 2,
+        max_idle: Duration::from_millis(50),
+        ..RelayConfig::new(Lane::Publish)
+    };
+    let relay = Relay::spawn(Arc::clone(&outbox), Holding(Arc::clone(&sink)), config);
+    let mut begun = sink.begun.subscribe();
+    begun.wait_for(|begun| *begun).await.unwrap();
+    let other = world.second_handle().await;
+    let request = Erasure {
+        tenant: world.tenant.clone(),
+        customer: world.customer("anna"),
+        id: ErasureId::fresh(),
+    };
+    let erases = async {
+        // By another handle than the relay's: of stores that processes share, it is another process's.
+        other.erase_customer(request).await.unwrap();
+        sink.receipt_given.store(true, Ordering::SeqCst);
+    };
+    // A store that waits for nobody has given its receipt by then.
+    let goes_on = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        sink.goes_on.send_replace(true);
+    };
+    tokio::join!(erases, goes_on);
+    world.record(&world.event("anna").id("anna-again").built()).await;
+    world.record(&world.event("bert").id("bert").built()).await;
+    relay.drain(TTL).await.unwrap();
+    let told = sink.told.lock().clone();
+    let late: Vec<_> = told
+        .iter()
+        .filter(|(late, id)| *late && id != "anna-again")
+        .collect();
+    assert!(late.is_empty(), "delivered after the receipt: {late:?}");
+    let ids: Vec<_> = told.iter().map(|(_, id)| id.as_str()).collect();
+    assert!(
+        ids.contains(&"bert") && ids.contains(&"anna-again"),
+        "the relay goes on: {ids:?}"
+    );
+    assert!(ids.len() < 9, "what it did not have in hand is gone: {ids:?}");
 }

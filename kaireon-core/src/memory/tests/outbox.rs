@@ -144,6 +144,7 @@ async fn what_is_poisoned_is_listed_counted_replayed_and_erased() {
     assert_eq!(outbox.replay(Lane::Publish, vec![id, id]).await.unwrap(), 1);
     let back = fetch(&*outbox, &leases).await.unwrap();
     assert!(back[0].position > entries[1].position);
+    outbox.release(leases).await.unwrap();
     let receipt = store.erase_customer(erasure("1")).await.unwrap();
     assert_eq!(receipt.deleted["outbox"], 2);
     assert!(outbox.status(Lane::Publish).await.unwrap().is_empty());
@@ -164,6 +165,7 @@ async fn the_hosts_own_events_are_written_whatever_lanes_are_in_force() {
     let entries = fetch(&*outbox, &leases).await.unwrap();
     let generations: Vec<u32> = entries.iter().map(|entry| entry.generation.0).collect();
     assert_eq!(generations, [1, 0]);
+    outbox.release(leases).await.unwrap();
     store.erase_customer(erasure("2")).await.unwrap();
     assert_eq!(outbox.status(Lane::Publish).await.unwrap().backlog, 1);
 }

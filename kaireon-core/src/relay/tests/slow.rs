@@ -8,11 +8,13 @@ use tokio::time::{Instant, sleep};
 
 use super::troubled::Standing;
 use super::*;
-use crate::Event;
 use crate::memory::{MemoryOptions, MemoryPlace};
+use crate::outbox::ERASURE_PATIENCE;
 use crate::publisher::{EventPublisher, PublisherCapabilities, Subscriber, Subscription};
+use crate::store::{Erasure, ErasureId};
 use crate::time::{Clock, SystemClock, Timestamp};
 use crate::wrap::Timeout;
+use crate::{CustomerId, Event, TenantId};
 
 /// Goes with the runtime's clock.
 #[derive(Debug)]
@@ -193,4 +195,65 @@ async fn what_the_lane_does_not_tell_of_itself_stops_no_delivery() {
         relay.drain(LONG).await.unwrap();
         assert_eq!(recorder.order_of("a"), ["o1", "o2"]);
     }
+}
+
+fn erasure() -> Erasure {
+    Erasure {
+        tenant: TenantId::new("t").unwrap(),
+        customer: CustomerId::new("a").unwrap(),
+        id: ErasureId::new("first").unwrap(),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_erasure_waits_for_what_is_in_hand_and_not_for_ever() {
+    let (store, outbox) = paused_store().await;
+    for offer in ["o1", "o2"] {
+        record(&store, "a", offer).await;
+    }
+    let slow = Slow::new(100 * TTL);
+    let relay = Relay::spawn(Arc::clone(&outbox), slow.clone(), config("slow"));
+    sleep(TTL / 10).await;
+    // Its leases are renewed all the time.
+    let begun = Instant::now();
+    let error = store.erase_customer(erasure()).await.unwrap_err();
+    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Timeout, true));
+    assert!(begun.elapsed() >= ERASURE_PATIENCE);
+    // A process that ends gives nothing back: its leases end.
+    drop(relay);
+    let begun = Instant::now();
+    store.erase_customer(erasure()).await.unwrap();
+    assert!(begun.elapsed() <= TTL);
+    assert!(slow.told.lock().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_under_leases_that_ended_meanwhile_is_read_again() {
+    let (store, outbox) = paused_store().await;
+    for offer in ["o1", "o2", "o3", "o4", "o5", "o6"] {
+        record(&store, "a", offer).await;
+    }
+    let troubled = Arc::new(Troubled::new(Arc::clone(&outbox), 0));
+    let slow = Slow::new(TTL / 2);
+    let config = RelayConfig {
+        max_entries: 2,
+        ..config("slow")
+    };
+    let relay = Relay::spawn(Arc::clone(&troubled) as _, slow.clone(), config);
+    sleep(TTL / 10).await;
+    // The first batch is told; the second, read ahead, is given up half-way, for the leases end.
+    *troubled.refusal.lock() = Some(Error::new(ErrorKind::Unavailable, "away"));
+    sleep(2 * TTL).await;
+    let before = slow.told.lock().len();
+    store.erase_customer(erasure()).await.unwrap();
+    *troubled.refusal.lock() = None;
+    sleep(20 * TTL).await;
+    assert_eq!(
+        slow.told.lock().len(),
+        before,
+        "nothing of the erased is told after the receipt"
+    );
+    record(&store, "a", "again").await;
+    relay.drain(LONG).await.unwrap();
+    assert_eq!(slow.told.lock().len(), before + 1);
 }

@@ -1,0 +1,1 @@
+DELETE FROM {s}.outbox_recalls WHERE range = $1 AND token <= $2
