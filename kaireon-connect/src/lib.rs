@@ -1,7 +1,7 @@
 //! How the backends of kaireon reach their vendors, once for all crates of the family that need it.
 //!
-//! **No stability is promised**: this crate is published because its users are, and changes with them. Hosts meet it
-//! only where a store's documentation sends them here, for the settings of a connection.
+//! **No stability is promised**: this crate is published because its users are, and changes with them. What hosts need
+//! of it, for the settings of a connection and for migrations, the crates that use it export under their own names.
 //!
 //! | feature | what it brings |
 //! |---|---|

@@ -105,6 +105,25 @@ impl Migrations {
         self.list.last().map_or(0, |last| last.version)
     }
 
+    /// Whether the list keeps its rules: versions from 1 without gaps, and each works with the library and the tables
+    /// one version older. For `const _: () = assert!(…)` beside a list.
+    #[must_use]
+    pub const fn spares_neighbours(&self) -> bool {
+        let list = self.list;
+        let mut at = 0;
+        let mut version = 0;
+        while at < list.len() {
+            version += 1;
+            let step = &list[at];
+            let spares_older = step.oldest_library < version || version == 1;
+            if step.version != version || !spares_older || step.oldest_library == 0 {
+                return false;
+            }
+            at += 1;
+        }
+        version > 0 && self.oldest_database > 0 && (self.oldest_database < version || version == 1)
+    }
+
     /// Whether this library works with the tables as they are. It changes nothing.
     ///
     /// # Errors

@@ -59,3 +59,41 @@ fn a_schema_that_was_given_is_not_made() {
     let [table] = OURS.founding(&schema, true).try_into().unwrap();
     assert!(table.starts_with("CREATE TABLE \"shop\".versions ("));
 }
+
+#[test]
+fn a_list_that_refuses_its_neighbours_is_found() {
+    const ALONE: Migrations = Migrations {
+        list: &[STEP],
+        oldest_database: 1,
+        ..OURS
+    };
+    assert!(OURS.spares_neighbours() && ALONE.spares_neighbours());
+    // Of three versions, the third may need the second, and the tables may be those of the second.
+    let second = Migration { version: 2, ..STEP };
+    let third = |oldest_library| Migration {
+        version: 3,
+        oldest_library,
+        ..STEP
+    };
+    let spares = |list: Vec<Migration>, oldest_database| {
+        let list = list.leak();
+        let lists = Migrations {
+            list,
+            oldest_database,
+            ..OURS
+        };
+        lists.spares_neighbours()
+    };
+    assert!(spares(vec![STEP, second, third(2)], 2));
+    assert!(
+        !spares(vec![STEP, second, third(3)], 2),
+        "a library of version 2 is refused"
+    );
+    assert!(
+        !spares(vec![STEP, second, third(2)], 3),
+        "tables of version 2 are refused"
+    );
+    assert!(!spares(vec![STEP, third(1)], 1), "a version is missing");
+    assert!(!spares(vec![STEP, second], 0), "no tables at all are not enough");
+    assert!(!spares(Vec::new(), 1));
+}
