@@ -1,12 +1,13 @@
 //! The connections: the only file that knows how they are got and given back.
 
-use kaireon_connect::postgres::{PgClient, PgReader, PgUnit, StatementMode};
+use kaireon_connect::postgres::{PgClient, PgReader, PgSession, PgUnit, StatementMode};
 use kaireon_core::Result;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Execute, Executor, PgConnection, Postgres, SqlStr};
 
+use crate::again::unit_again;
 use crate::error::{Remedy, of_sql, remedy};
 
 /// Whose the pool is, which decides whether a disconnect closes it.
@@ -68,10 +69,16 @@ impl Client {
 
     /// The rows that a statement reads, which does no harm when it runs twice.
     pub(crate) async fn fetch_all(&self, query: Bound) -> Result<Vec<PgRow>> {
-        let mut read = Read::of(query)?;
+        let mut read = Read {
+            statement: Repeatable::of(query)?,
+            tries: 0,
+        };
         loop {
             let mut reader = self.pg.reader().await?;
-            let rows = self.pg.answered(read.query().fetch_all(&mut *reader)).await;
+            let rows = self
+                .pg
+                .answered(read.statement.query().fetch_all(&mut *reader))
+                .await;
             match rows {
                 Ok(rows) => {
                     reader.rest();
@@ -99,10 +106,38 @@ impl Client {
 
     /// Runs one statement in a transaction of its own; returns how many rows it changed.
     pub(crate) async fn execute(&self, query: Bound) -> Result<u64> {
-        let mut unit = self.begin().await?;
-        let done = unit.execute(query).await.map_err(of_sql)?;
-        self.commit(unit).await?;
-        Ok(done.rows_affected())
+        let statement = Repeatable::of(query)?;
+        unit_again(|| async {
+            let mut unit = self.begin().await?;
+            let done = unit.execute(statement.query()).await.map_err(of_sql)?;
+            self.commit(unit).await?;
+            Ok(done.rows_affected())
+        })
+        .await
+    }
+
+    /// Runs one statement in a transaction of its own, which is committed if its one row is accepted.
+    pub(crate) async fn execute_if(
+        &self,
+        query: Bound,
+        accept: impl Fn(PgRow) -> Result<()> + Send + Sync,
+    ) -> Result<()> {
+        let statement = Repeatable::of(query)?;
+        unit_again(|| async {
+            let mut unit = self.begin().await?;
+            accept(unit.fetch_one(statement.query()).await.map_err(of_sql)?)?;
+            self.commit(unit).await
+        })
+        .await
+    }
+
+    /// Runs one statement that has its effect at its commit, and does no harm when it runs twice.
+    pub(crate) async fn effect(&self, query: Bound) -> Result<()> {
+        match self.pg.session() {
+            PgSession::Own => self.fetch_all(query).await.map(drop),
+            // A reader's transaction is rolled back.
+            _ => self.execute(query).await.map(drop),
+        }
     }
 
     /// A connection that rested through a restart of the server says nothing of the server, so it is passed over.
@@ -124,15 +159,20 @@ impl Client {
     }
 }
 
-/// A statement that may be sent again.
+/// A statement that is read by, and how often it was tried.
 struct Read {
-    text: SqlStr,
-    arguments: PgArguments,
-    persistent: bool,
+    statement: Repeatable,
     tries: u32,
 }
 
-impl Read {
+/// A statement that may be sent again.
+struct Repeatable {
+    text: SqlStr,
+    arguments: PgArguments,
+    persistent: bool,
+}
+
+impl Repeatable {
     fn of(mut query: Bound) -> Result<Self> {
         let arguments = query.take_arguments();
         let arguments = arguments.map_err(|error| of_sql(sqlx::Error::Encode(error)))?;
@@ -140,7 +180,6 @@ impl Read {
             arguments: arguments.unwrap_or_default(),
             persistent: Execute::persistent(&query),
             text: query.sql(),
-            tries: 0,
         })
     }
 

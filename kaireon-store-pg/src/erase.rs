@@ -6,17 +6,34 @@ use kaireon_connect::postgres::PgUnit;
 use kaireon_core::outbox::{ERASURE_PATIENCE, Lane, LaneSet, range_of, still_in_hand};
 use kaireon_core::store::{Erasure, ErasureId, ErasureReceipt, Generation, SummaryQuery, Tombstone};
 use kaireon_core::time::Timestamp;
+use kaireon_core::wire::corrupt;
 use kaireon_core::{CustomerId, Effect, Error, ErrorKind, Result, TenantId};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::again::unit_again;
 use crate::error::{Remedy, half_done, of_sql, remedy};
 use crate::fence::confirm;
 use crate::read::closed_summary;
 use crate::shared::{Shared, Tenant, uuid_of};
 use crate::write::{generation, packed_of};
+
+/// Whose leavings are to be deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// One customer's, by the tenant's number: who deletes them already is waited for.
+    Customer(i32, Uuid),
+    /// A tenant's that nobody else deletes already.
+    Tenant(i32),
+    /// All that nobody else deletes already.
+    Everybody,
+}
+
+/// How often an erasure is begun and swept before what it lacks is told. Once is enough, unless a restored database
+/// comes between.
+const ROUNDS: u32 = 2;
 
 /// Erases a customer, or goes on with it, or repeats the receipt.
 pub(crate) async fn erase(shared: &Shared, request: Erasure) -> Result<ErasureReceipt> {
@@ -25,17 +42,28 @@ pub(crate) async fn erase(shared: &Shared, request: Erasure) -> Result<ErasureRe
     shared
         .under_number(&tenant, |tenant| async move {
             let digest = uuid_of(&tenant.customer(customer));
-            loop {
+            for _ in 0..ROUNDS {
                 if let Some((receipt, true)) = find_receipt(shared, &tenant, digest, id).await? {
                     return Ok(Some(receipt));
                 }
-                if begin(shared, &tenant, digest, customer, id).await? == Number::Another {
+                let begun = unit_again(|| begin(shared, &tenant, digest, customer, id)).await?;
+                if begun == Number::Another {
                     return Ok(None);
                 }
                 let given_back = given_back(shared, tenant.number, digest).await;
                 given_back.map_err(half_done)?;
-                let swept = sweep(shared, Some((tenant.number, digest))).await;
+                let swept = sweep(shared, Whose::Customer(tenant.number, digest)).await;
                 swept.map_err(half_done)?;
+            }
+            match find_receipt(shared, &tenant, digest, id)
+                .await
+                .map_err(half_done)?
+            {
+                Some((receipt, true)) => Ok(Some(receipt)),
+                // Its line and its receipt are changed by one transaction.
+                _ => Err(half_done(corrupt(
+                    "an unfinished erasure has lost what it was to delete",
+                ))),
             }
         })
         .await
@@ -146,7 +174,7 @@ pub(crate) async fn install_all(shared: &Shared, of: &TenantId, tombstones: Vec<
     shared
         .under_number(of, |tenant| async move {
             for (at, stone) in tombstones.iter().enumerate() {
-                let installed = install(shared, &tenant, stone).await;
+                let installed = unit_again(|| install(shared, &tenant, stone)).await;
                 let number = installed.map_err(|error| if at == 0 { error } else { half_done(error) })?;
                 if number == Number::Another {
                     return Ok(None);
@@ -155,7 +183,7 @@ pub(crate) async fn install_all(shared: &Shared, of: &TenantId, tombstones: Vec<
             Ok(Some(()))
         })
         .await?;
-    sweep(shared, None).await.map_err(half_done)
+    sweep(shared, Whose::Everybody).await.map_err(half_done)
 }
 
 /// A customer's row that this transaction holds.
@@ -289,24 +317,43 @@ fn receipt(row: &PgRow, id: &ErasureId) -> Result<(ErasureReceipt, bool)> {
     Ok((receipt, row.try_get("finished").map_err(of_sql)?))
 }
 
-/// Deletes what is noted as to be deleted, of one customer or of all: each line in a transaction of its own, with the
-/// counts of its receipt.
-pub(crate) async fn sweep(shared: &Shared, of: Option<(i32, Uuid)>) -> Result<()> {
+/// Deletes what is noted as to be deleted: each line in a transaction of its own, with the counts of its receipt.
+pub(crate) async fn sweep(shared: &Shared, whose: Whose) -> Result<()> {
+    while unit_again(|| sweep_next(shared, whose)).await? == Line::Swept {}
+    Ok(())
+}
+
+/// What was found to be deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Line {
+    Swept,
+    None,
+}
+
+async fn sweep_next(shared: &Shared, whose: Whose) -> Result<Line> {
     let sql = &shared.sql;
-    loop {
-        let mut unit = begin_unit(shared).await?;
-        let next = sql
-            .erasing
+    let next = match whose {
+        Whose::Customer(tenant, digest) => sql.erasing.query().bind(tenant).bind(digest),
+        Whose::Tenant(tenant) => sql
+            .erasing_free
             .query()
-            .bind(of.map(|(tenant, _)| tenant))
-            .bind(of.map(|(_, digest)| digest))
-            .bind(shared.given_time());
-        let Some(row) = unit.fetch_optional(next).await.map_err(held_too_long)? else {
-            return Ok(());
-        };
-        sweep_one(&mut unit, shared, &row).await?;
-        shared.client.commit(unit).await?;
-    }
+            .bind(Some(tenant))
+            .bind(shared.given_time()),
+        Whose::Everybody => sql
+            .erasing_free
+            .query()
+            .bind(None::<i32>)
+            .bind(shared.given_time()),
+    };
+    let mut unit = begin_unit(shared).await?;
+    let Some(row) = unit.fetch_optional(next).await.map_err(held_too_long)? else {
+        return Ok(Line::None);
+    };
+    // However much hangs on it.
+    unit.take_time().await.map_err(of_sql)?;
+    sweep_one(&mut unit, shared, &row).await?;
+    shared.client.commit(unit).await?;
+    Ok(Line::Swept)
 }
 
 /// How often it is looked whether a range was given back.

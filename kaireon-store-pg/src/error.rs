@@ -1,5 +1,7 @@
 //! What the store makes of the table of SQLSTATEs, which is `kaireon-connect`'s.
 
+use std::error::Error as _;
+
 use kaireon_connect::postgres::{PgFault, Phase};
 use kaireon_core::{Effect, Error};
 
@@ -28,6 +30,21 @@ pub(crate) fn not_applied(error: Error) -> Error {
 /// Of a call that has committed a part of what it does: the rest is done when it is called again.
 pub(crate) fn half_done(error: Error) -> Error {
     error.with_effect(Effect::Unknown)
+}
+
+/// The server's part in an error.
+fn fault(error: &Error) -> Option<&PgFault> {
+    error.source()?.downcast_ref()
+}
+
+/// Whether the unit of work, run again from its start, is the cure; nothing of it was applied.
+pub(crate) fn restarts(error: &Error) -> bool {
+    fault(error).is_some_and(PgFault::restarts_transaction)
+}
+
+/// Whether a lock was not to be had in time.
+pub(crate) fn is_lock_timeout(error: &Error) -> bool {
+    fault(error).is_some_and(PgFault::is_lock_timeout)
 }
 
 /// What a batch may do about an error before its commit.

@@ -11,31 +11,30 @@ use kaireon_core::{Effect, Error, ErrorKind, Result, TenantId};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
-use crate::error::{Remedy, of_sql, remedy};
+use crate::again::unit_again;
+use crate::error::{is_lock_timeout, of_sql};
 use crate::shared::{Shared, Tenant};
 use crate::write::lanes_of;
 
-/// Begins a transaction that holds a tenant's fence alone.
+/// Does something in a transaction that holds a tenant's fence alone.
 ///
 /// Writers who come meanwhile queue up behind the one who waits, and a host's transaction may hold the fence for
-/// long; so each wait is short, and between two of them writers pass.
-async fn hold_alone(shared: &Shared, tenant: &Tenant) -> Result<PgUnit> {
+/// long; so each wait is short, also one for a row behind the fence, and between two of them writers pass.
+async fn alone<T, F>(shared: &Shared, tenant: &Tenant, work: impl Fn(PgUnit) -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
     let until = Instant::now() + shared.options.write_wait;
     let wait = shared.options.lock_wait;
     loop {
-        let mut unit = shared.client.begin().await?;
-        let text = format!(
-            "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = {}; \
-             SELECT pg_advisory_xact_lock({})",
-            wait.as_millis().max(1),
-            shared.fence_lock(tenant.number)
-        );
-        match unit.script(text).await {
-            Ok(()) => return Ok(unit),
-            Err(error) if remedy(&error) == Remedy::Leave => {}
-            Err(error) => return Err(of_sql(error)),
+        let done = unit_again(|| async {
+            let unit = hold_alone(shared, tenant).await?;
+            work(unit).await
+        });
+        match done.await {
+            Err(error) if is_lock_timeout(&error) => {}
+            done => return done,
         }
-        drop(unit);
         if Instant::now() >= until {
             return Err(Error::new(
                 ErrorKind::Timeout,
@@ -47,24 +46,40 @@ async fn hold_alone(shared: &Shared, tenant: &Tenant) -> Result<PgUnit> {
     }
 }
 
+async fn hold_alone(shared: &Shared, tenant: &Tenant) -> Result<PgUnit> {
+    let mut unit = shared.client.begin().await?;
+    let text = format!(
+        "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = {}; \
+         SELECT pg_advisory_xact_lock({})",
+        shared.options.lock_wait.as_millis().max(1),
+        shared.fence_lock(tenant.number)
+    );
+    unit.script(text).await.map_err(of_sql)?;
+    Ok(unit)
+}
+
 /// Raises a tenant's fence.
 pub(crate) async fn raise(shared: &Shared, request: FenceRequest) -> Result<FenceState> {
     let FenceRequest { tenant, epoch, lanes } = request;
     shared
         .under_number(&tenant, |tenant| async move {
-            raise_under(shared, &tenant, epoch, lanes).await
+            let tenant = &*tenant;
+            alone(shared, tenant, |unit| {
+                raise_in(unit, shared, tenant, epoch, lanes)
+            })
+            .await
         })
         .await
 }
 
 /// `None` where the number is not the tenant's.
-async fn raise_under(
+async fn raise_in(
+    mut unit: PgUnit,
     shared: &Shared,
     tenant: &Tenant,
     epoch: Epoch,
     lanes: Option<LaneSet>,
 ) -> Result<Option<FenceState>> {
-    let mut unit = hold_alone(shared, tenant).await?;
     let name = tenant.name.as_str().to_owned();
     let found = shared.sql.lock_fence.query().bind(tenant.number).bind(name);
     let Some(found) = unit.fetch_optional(found).await.map_err(of_sql)? else {
@@ -136,7 +151,18 @@ pub(crate) async fn set_watermark(
 ) -> Result<Option<Timestamp>> {
     // The server knows no times before 4714 BC, where no row is either.
     let before = before.max(YEAR_ONE);
-    let mut unit = hold_alone(shared, tenant).await?;
+    alone(shared, tenant, |unit| {
+        set_watermark_in(unit, shared, tenant, before)
+    })
+    .await
+}
+
+async fn set_watermark_in(
+    mut unit: PgUnit,
+    shared: &Shared,
+    tenant: &Tenant,
+    before: Timestamp,
+) -> Result<Option<Timestamp>> {
     let name = tenant.name.as_str().to_owned();
     let set = shared.sql.set_watermark.query().bind(tenant.number);
     let set = unit.fetch_optional(set.bind(before).bind(name)).await;

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use kaireon_core::store::{Epoch, Origin};
 use kaireon_core::{Error, Result};
 
-use crate::error::half_done;
+use crate::BACKEND;
 use crate::measure::PoolMeter;
 use crate::outbox::Lanes;
 use crate::shared::{RENUMBERINGS, Shared, renumbered_again};
+use crate::sweeper::Sweeper;
 use crate::write::{Answer, Op, SharedOp, Terms, Writers, waves};
-use crate::{BACKEND, erase};
 
 /// One user of a store: a pool and its writers.
 pub(crate) struct Handle {
@@ -19,6 +19,7 @@ pub(crate) struct Handle {
     writers: Writers,
     pub(crate) lanes: Lanes,
     meter: PoolMeter,
+    sweeper: Sweeper,
     closed: AtomicBool,
 }
 
@@ -27,7 +28,8 @@ impl Handle {
         let writers = Writers::start(&shared);
         Self {
             lanes: Lanes::new(&shared),
-            meter: PoolMeter::start(&shared.client),
+            meter: PoolMeter::start(&shared),
+            sweeper: Sweeper::start(&shared),
             shared,
             writers,
             closed: AtomicBool::new(false),
@@ -55,6 +57,7 @@ impl Handle {
         self.writers.close();
         self.lanes.close();
         self.meter.close();
+        self.sweeper.close();
         self.writers.ended().await;
         self.shared.client.close().await;
     }
@@ -123,14 +126,6 @@ impl Handle {
             }
         }
         answers.into_iter().flatten().collect()
-    }
-
-    /// Deletes what records of another store have shown to be erased there.
-    pub(crate) async fn sweep_if_wanted(&self, origin: Origin) -> Result<()> {
-        if origin != Origin::Live && self.shared.take_sweep() {
-            return erase::sweep(&self.shared, None).await.map_err(half_done);
-        }
-        Ok(())
     }
 }
 

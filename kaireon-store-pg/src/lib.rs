@@ -30,7 +30,8 @@
 //! - **Errors**: a connection that breaks at the commit is `Unavailable` with effect unknown, and the retry under the
 //!   same key gives the exact answer; whatever fails before is not applied. A call that had committed a part of what it
 //!   does (an erasure, a purge) is unknown too, and goes on when it is called again. A used-up pool is `RateLimited`.
-//!   Serialization failures and deadlocks are tried again inside.
+//!   Units that the server gives up for a serialization failure or a deadlock are run again inside; a host's own
+//!   transaction is the host's to run again.
 //! - **Every wait has an end**: a server that answers no more, a lock that is held, a pool that is used up are told to the
 //!   caller in the time that `statement_timeout`, `acquire_timeout` and `write_wait` say, and the store goes on.
 //! - **Tenants never meet**, also in a process that knows their numbers from a database that was since restored or failed
@@ -47,6 +48,7 @@
 //! `history.customer` is `customers.id`. How it is laid out, and what was measured:
 //! `docs/decisions/0005-postgresql-store.md`.
 
+mod again;
 mod client;
 mod config;
 mod erase;
@@ -66,9 +68,14 @@ mod settings;
 mod shared;
 mod sql;
 mod store;
+mod sweeper;
 mod write;
 
 pub use config::PgStoreConfig;
+// `kaireon-connect` promises no stability; what of it is a part of this crate's API is named, and kept, here.
+pub use kaireon_connect::postgres::{
+    MigrationReport, PgConnectConfig, PlannedMigration, PoolerMode, TlsMode,
+};
 pub use options::PgStoreOptions;
 pub use settings::{PgSettings, PgSettingsConfig};
 pub use store::PgStore;

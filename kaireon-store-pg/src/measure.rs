@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::BACKEND;
-use crate::client::Client;
+use crate::shared::Shared;
 
 /// How often the pool is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -16,11 +16,14 @@ pub(crate) struct PoolMeter(AbortHandle);
 
 impl PoolMeter {
     /// Within a runtime.
-    pub(crate) fn start(client: &Client) -> Self {
-        let client = client.clone();
+    pub(crate) fn start(shared: &Shared) -> Self {
+        let (client, schema) = (shared.client.clone(), shared.options.schema.clone());
         let task: JoinHandle<()> = tokio::spawn(async move {
+            let _gauges = Gauges(schema.clone());
             loop {
-                look(&client);
+                let (connections, idle, most) = client.connections();
+                // Two readings: what was given back in between is not used.
+                show(&schema, connections.saturating_sub(idle), idle, most);
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         });
@@ -32,22 +35,34 @@ impl PoolMeter {
     }
 }
 
+/// The gauges of a pool, which show nothing once it is no longer looked at.
+struct Gauges(String);
+
+impl Drop for Gauges {
+    fn drop(&mut self) {
+        show(&self.0, 0, 0, 0);
+    }
+}
+
 impl Drop for PoolMeter {
     fn drop(&mut self) {
         self.close();
     }
 }
 
-fn look(client: &Client) {
-    let (connections, idle, most) = client.connections();
-    // Two readings: what was given back in between is not used.
-    let used = connections.saturating_sub(idle);
+fn show(schema: &str, used: u32, idle: u32, most: u32) {
     for (state, count) in [("used", used), ("idle", idle)] {
         metrics::gauge!(
             "db.client.connection.count",
-            "db.system.name" => BACKEND, "db.client.connection.state" => state
+            "db.system.name" => BACKEND,
+            "db.client.connection.pool.name" => schema.to_owned(),
+            "db.client.connection.state" => state
         )
         .set(f64::from(count));
     }
-    metrics::gauge!("db.client.connection.max", "db.system.name" => BACKEND).set(f64::from(most));
+    metrics::gauge!(
+        "db.client.connection.max",
+        "db.system.name" => BACKEND, "db.client.connection.pool.name" => schema.to_owned()
+    )
+    .set(f64::from(most));
 }

@@ -20,33 +20,53 @@ pub(crate) async fn open(client: Client, options: PgStoreOptions) -> Result<Arc<
     let schema = options.check()?;
     MIGRATIONS.check(client.pg(), &schema).await?;
     let sql = Sql::new(&schema, client.keeps_statements());
-    let (master_key, incarnation) = birth(&client, &schema, &options).await?;
+    let Birth {
+        master_key,
+        incarnation,
+        is_something_left,
+    } = birth(&client, &schema, &options).await?;
     let durability = client.pg().server().durability.clone();
     let partitions = Partitions::new(schema, lock(incarnation, PARTITION_LOCK), options.months_ahead);
     // A replica has them from its primary, and takes no writes until it is one.
     if !client.pg().server().in_recovery {
         partitions.ensure(&client, options.clock.now(), []).await?;
     }
-    Ok(Arc::new(Shared::new(
+    let shared = Arc::new(Shared::new(
         client,
         options,
         sql,
         partitions,
         (master_key, incarnation),
         durability,
-    )))
+    ));
+    if is_something_left {
+        shared.want_sweep();
+    }
+    Ok(shared)
+}
+
+/// What a store was made with.
+struct Birth {
+    master_key: MasterKey,
+    incarnation: i64,
+    /// Whether somebody was erased whose rows are not deleted.
+    is_something_left: bool,
 }
 
 /// What the store was made with; made now if it is new. Of several that open a new store at once, one makes it.
-async fn birth(client: &Client, schema: &Schema, options: &PgStoreOptions) -> Result<(MasterKey, i64)> {
-    let find = "SELECT incarnation, key_check, own_key FROM {s}.meta";
+async fn birth(client: &Client, schema: &Schema, options: &PgStoreOptions) -> Result<Birth> {
+    let find = "SELECT incarnation, key_check, own_key, EXISTS (SELECT FROM {s}.erasing) FROM {s}.meta";
     loop {
         let query = client.pg().query(AssertSqlSafe(schema.fill(find)));
         if let Some(row) = client.fetch_optional(query).await? {
             let incarnation: i64 = row.try_get(0).map_err(of_sql)?;
             let check = digest_of(row.try_get(1).map_err(of_sql)?);
             let own: Option<&[u8]> = row.try_get(2).map_err(of_sql)?;
-            return Ok((key(options, check, own)?, incarnation));
+            return Ok(Birth {
+                master_key: key(options, check, own)?,
+                incarnation,
+                is_something_left: row.try_get(3).map_err(of_sql)?,
+            });
         }
         let (key, own) = match &options.master_key {
             Some(key) => (key.clone(), None),

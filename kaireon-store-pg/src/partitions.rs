@@ -97,6 +97,11 @@ impl Partitions {
         self.lock
     }
 
+    /// Whether [`ensure`](Self::ensure) would have something to make.
+    pub(crate) fn lacks(&self, now: Timestamp, months: impl IntoIterator<Item = Month>) -> bool {
+        !self.missing(now, months).is_empty()
+    }
+
     /// Makes the partitions of these months, and those ahead of the present one.
     pub(crate) async fn ensure(
         &self,

@@ -5,8 +5,10 @@ use std::time::Duration;
 use kaireon_core::Result;
 use kaireon_core::store::{Purge, PurgeReceipt};
 use kaireon_core::time::Timestamp;
-use sqlx::Row;
+use sqlx::{AssertSqlSafe, Row};
 
+use crate::again::unit_again;
+use crate::erase::{Whose, sweep};
 use crate::error::{half_done, of_sql};
 use crate::fence::{confirm, set_watermark};
 use crate::partitions::Month;
@@ -34,16 +36,19 @@ pub(crate) async fn purge(shared: &Shared, request: Purge) -> Result<PurgeReceip
 
 /// Removes what the watermark has put out of sight; `None` where the number is no longer the tenant's.
 async fn remove(shared: &Shared, tenant: &Tenant, watermark: Timestamp) -> Result<Option<PurgeReceipt>> {
-    let Some(interactions) = delete(shared, &shared.sql.purge_history, tenant, watermark).await? else {
+    let sql = &shared.sql;
+    let deleted = unit_again(|| delete(shared, &sql.purge_history, tenant, watermark));
+    let Some(interactions) = deleted.await? else {
         return Ok(None);
     };
-    let Some(decisions) = delete(shared, &shared.sql.purge_decisions, tenant, watermark).await? else {
+    let deleted = unit_again(|| delete(shared, &sql.purge_decisions, tenant, watermark));
+    let Some(decisions) = deleted.await? else {
         return Ok(None);
     };
-    forget(shared, tenant, watermark).await?;
-    if interactions > 0 {
-        drop_outgrown(shared, watermark).await?;
-    }
+    unit_again(|| forget(shared, tenant, watermark)).await?;
+    // What an erasure has left keeps a month from being dropped.
+    sweep(shared, Whose::Tenant(tenant.number)).await?;
+    drop_outgrown(shared, watermark).await?;
     Ok(Some(PurgeReceipt::new(watermark, interactions, decisions)))
 }
 
@@ -99,6 +104,7 @@ async fn drop_outgrown(shared: &Shared, watermark: Timestamp) -> Result<()> {
     for row in shared.client.fetch_all(query).await? {
         let name: &str = row.try_get(0).map_err(of_sql)?;
         let outgrown = Month::of_partition(name)
+            .filter(|month| month.partition() == name)
             .and_then(|month| month.next().start())
             .is_some_and(|end| end <= watermark);
         if outgrown && let Err(error) = drop_if_empty(shared, name).await {
@@ -111,6 +117,12 @@ async fn drop_outgrown(shared: &Shared, watermark: Timestamp) -> Result<()> {
 
 async fn drop_if_empty(shared: &Shared, name: &str) -> Result<()> {
     let schema = shared.partitions.schema();
+    // Writers wait behind the lock, so it is not asked for in vain.
+    let look = schema.fill(&format!("SELECT FROM {{s}}.{name} LIMIT 1"));
+    let look = shared.client.pg().query(AssertSqlSafe(look));
+    if shared.client.fetch_optional(look).await?.is_some() {
+        return Ok(());
+    }
     let mut unit = shared.client.begin().await?;
     let lock = schema.fill(&format!(
         "SET LOCAL lock_timeout = {DROP_WAIT_MS}; SELECT pg_advisory_xact_lock({}); \

@@ -21,6 +21,7 @@ use sqlx::postgres::PgRow;
 pub use self::config::PgSettingsConfig;
 use self::sql::Statements;
 use crate::BACKEND;
+use crate::again::unit_again;
 use crate::client::{Bound, Client, Owner};
 use crate::error::{named, not_applied, of_sql};
 
@@ -35,6 +36,8 @@ const MIGRATIONS: Migrations = Migrations {
     }],
     oldest_database: 1,
 };
+
+const _: () = assert!(MIGRATIONS.spares_neighbours());
 
 /// Settings on PostgreSQL, shared by any number of processes. The database may be one of a switch's two, but then it is
 /// away together with that store; one of its own is better.
@@ -255,7 +258,9 @@ impl SettingsStore for PgSettings {
 
     async fn swap(&self, write: SettingWrite) -> Result<Swapped> {
         write.check().map_err(named("swap"))?;
-        self.open("swap")?.swap(write).await.map_err(named("swap"))
+        let handle = self.open("swap")?;
+        let swapped = unit_again(|| handle.swap(write.clone())).await;
+        swapped.map_err(named("swap"))
     }
 
     async fn settings(&self, query: SettingsQuery) -> Result<Page<(TenantId, Setting), TenantId>> {

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use kaireon_core::digest::{Digest, MasterKey, TenantKey};
 use kaireon_core::outbox::{Lane, LaneSet};
@@ -12,7 +11,7 @@ use kaireon_core::time::{TimeSource, Timestamp};
 use kaireon_core::{CustomerId, Error, ErrorKind, Result, TenantId};
 use parking_lot::RwLock;
 use sqlx::Row;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 use crate::BACKEND;
@@ -33,7 +32,7 @@ pub(crate) struct Shared {
     tenants: RwLock<HashMap<TenantId, Arc<Tenant>>>,
     /// Per lane: grows when this process has committed entries, for relays in the same process.
     pub(crate) written: [watch::Sender<u64>; 3],
-    sweep_wanted: AtomicBool,
+    sweep_wanted: Notify,
 }
 
 /// A tenant: the number it has in this schema, as far as this process knows, and its key.
@@ -75,7 +74,7 @@ impl Shared {
             partitions,
             tenants: RwLock::default(),
             written: std::array::from_fn(|_| watch::Sender::new(0)),
-            sweep_wanted: AtomicBool::new(false),
+            sweep_wanted: Notify::new(),
         }
     }
 
@@ -187,14 +186,14 @@ impl Shared {
         lock(self.incarnation, i64::from(tenant.rem_euclid(FENCE_LOCKS)))
     }
 
-    /// Notes that a generation was raised, so that something is to be deleted.
+    /// Notes that something is to be deleted, which was taken away by a commit before.
     pub(crate) fn want_sweep(&self) {
-        self.sweep_wanted.store(true, Ordering::Release);
+        self.sweep_wanted.notify_one();
     }
 
-    /// Whether something is to be deleted; asks once.
-    pub(crate) fn take_sweep(&self) -> bool {
-        self.sweep_wanted.swap(false, Ordering::AcqRel)
+    /// Returns when something is to be deleted; at once if it was noted before.
+    pub(crate) async fn sweep_wanted(&self) {
+        self.sweep_wanted.notified().await;
     }
 }
 

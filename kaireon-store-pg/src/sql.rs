@@ -87,7 +87,9 @@ statements! {
     note_erasing
     find_receipt
     enter_receipt
+    left
     erasing
+    erasing_free
     sweep_history
     sweep_decisions
     sweep_closed

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use kaireon_connect::postgres::{MigrationReport, PgClient, PgConnectConfig, PlannedMigration};
+use kaireon_connect::postgres::PgClient;
 use kaireon_core::outbox::{Lane, LaneSet};
 use kaireon_core::store::{
     Accepted, BatchOutcome, Epoch, Erasure, ErasureReceipt, FenceRequest, FenceState, HistoryCursor,
@@ -22,7 +22,7 @@ use crate::handle::Handle;
 use crate::migrations::MIGRATIONS;
 use crate::options::PgStoreOptions;
 use crate::write::{Answer, Op, SharedOp, record_in};
-use crate::{erase, fence, open, outbox, purge, read};
+use crate::{MigrationReport, PgConnectConfig, PlannedMigration, erase, fence, open, outbox, purge, read};
 
 /// The PostgreSQL store: every operation of the contract, in a schema of its own.
 ///
@@ -113,6 +113,12 @@ impl PgStore {
     ///
     /// - **Order.** Each item is judged as by [`record_events`](InteractionStore::record_events), under a savepoint:
     ///   after an error the transaction goes on as if the call had not been.
+    /// - **Connections.** Statements are prepared and kept, or not, as suits what lies before the *store's* connections,
+    ///   because the driver does not say what the host's passes. So where the host's passes a pooler that keeps no
+    ///   statements (PgBouncer before 1.21, or without `max_prepared_statements`), open the store on that pool, by
+    ///   [`from_pool`](Self::from_pool). A tenant that this handle has not met and a month that is not there are looked
+    ///   up and made on a connection of the store's while the host keeps its own: where both are of one pool, or behind
+    ///   one pooler, it needs one more than there are such transactions at a time, or the call ends with `RateLimited`.
     /// - **Locks** are held until the host ends its transaction: the customers' rows, the fences of their tenants
     ///   (shared), the keys. Others' writes for these customers wait so long, nobody else's do; raising a fence or a
     ///   watermark of the tenant waits too. So keep such transactions short.
@@ -127,7 +133,8 @@ impl PgStore {
     /// # Errors
     /// `Unsupported` where the transaction's isolation is another, and where the batch is under epoch zero and the
     /// tenant's fence is not: this store may not be the tenant's authority, and such a caller could not tell;
-    /// `Timeout` where another transaction holds a customer all the time; those of the connection.
+    /// `Timeout` where another transaction holds a customer all the time; `RateLimited` where a connection of the
+    /// store's is needed and there is none; those of the connection.
     ///
     /// # Dropped futures
     /// What was done is rolled back to the savepoint; the host's transaction can go on.
@@ -242,10 +249,6 @@ impl InteractionStore for PgStore {
         for answer in handle.write_all(ops).await {
             outcome.push(answer.and_then(Answer::recorded).map_err(named("record_events")));
         }
-        handle
-            .sweep_if_wanted(origin)
-            .await
-            .map_err(named("record_events"))?;
         Ok(outcome)
     }
 
@@ -312,10 +315,6 @@ impl InteractionStore for PgStore {
                     .map_err(named("record_decisions")),
             );
         }
-        handle
-            .sweep_if_wanted(origin)
-            .await
-            .map_err(named("record_decisions"))?;
         Ok(outcome)
     }
 

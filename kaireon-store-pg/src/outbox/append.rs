@@ -9,6 +9,7 @@ use kaireon_core::store::Generation;
 use kaireon_core::{Effect, Error, ErrorKind, Result};
 
 use super::lanes::Lanes;
+use crate::again::unit_again;
 use crate::error::of_sql;
 use crate::shared::{RENUMBERINGS, renumbered_again, uuid_of};
 use crate::write::{Failure, OutboxRow, Wanted, Who, draw_generations, enter_outbox};
@@ -21,7 +22,8 @@ impl Lanes {
             return Ok(());
         }
         for _ in 0..RENUMBERINGS {
-            if self.append_under_numbers(&events).await?.is_some() {
+            let appended = unit_again(|| self.append_under_numbers(&events));
+            if appended.await?.is_some() {
                 return Ok(());
             }
         }

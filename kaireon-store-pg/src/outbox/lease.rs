@@ -15,6 +15,7 @@ use sqlx::Row;
 
 use super::cursor::token_of;
 use super::lanes::{Known, Lanes};
+use crate::again::unit_again;
 use crate::error::of_sql;
 use crate::shared::{lane_number, lock};
 
@@ -93,6 +94,10 @@ fn plan(ranges: Vec<Held>, live: &BTreeSet<String>, owner: &str, most: u16) -> P
 
 impl Lanes {
     pub(super) async fn lease_ranges(&self, request: LeaseRequest) -> Result<Leased> {
+        unit_again(|| self.lease_once(request.clone())).await
+    }
+
+    async fn lease_once(&self, request: LeaseRequest) -> Result<Leased> {
         let LeaseRequest {
             lane,
             owner,
@@ -173,8 +178,12 @@ impl Lanes {
         if leases.is_empty() {
             return Ok(());
         }
+        unit_again(|| self.release_once(&leases)).await
+    }
+
+    async fn release_once(&self, leases: &[Lease]) -> Result<()> {
         let mut lanes: BTreeMap<Lane, Vec<&Lease>> = BTreeMap::new();
-        for lease in &leases {
+        for lease in leases {
             lanes.entry(lease.lane).or_default().push(lease);
         }
         let mut unit = self.shared.client.begin().await?;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kaireon_core::outbox::{Lane, Lease, Settlement, Verdict, lease_lost};
 use kaireon_core::{Error, Result};
 use sqlx::Row;
+use sqlx::postgres::PgRow;
 
 use super::cursor::token_of;
 use super::lanes::Lanes;
@@ -88,12 +89,11 @@ impl Lanes {
             .bind(self.own_time())
             .bind(reasons)
             .bind(self.shared.now());
-        let mut unit = self.shared.client.begin().await?;
-        let row = unit.fetch_one(query).await.map_err(of_sql)?;
-        if !row.try_get::<bool, _>(0).map_err(of_sql)? {
-            return Err(lost());
-        }
-        self.shared.client.commit(unit).await?;
+        let is_held = |row: PgRow| match row.try_get(0).map_err(of_sql)? {
+            true => Ok(()),
+            false => Err(lost()),
+        };
+        self.shared.client.execute_if(query, is_held).await?;
         for (lane, done) in done {
             self.state(lane).settled.lock().extend(done);
         }

@@ -1,14 +1,7 @@
--- What is to be deleted; each line by one who holds it. A line that owes a receipt is left to who waits for the holder of
--- the range, while there is one.
+-- What is to be deleted of one customer; each line by one who holds it.
 SELECT customer, tenant, digest, below, outbox_range, erasure, packed
-FROM {s}.erasing e
-WHERE ($1::integer IS NULL OR tenant = $1) AND ($2::uuid IS NULL OR digest = $2)
-    AND ($1::integer IS NOT NULL OR erasure IS NULL OR NOT EXISTS (
-        SELECT FROM {s}.outbox_ranges r
-        JOIN {s}.outbox_relays l ON l.lane = 0 AND l.owner = r.owner
-            AND l.expires > coalesce($3::timestamptz, statement_timestamp())
-        WHERE r.lane = 0 AND r.range = e.outbox_range
-    ))
+FROM {s}.erasing
+WHERE tenant = $1 AND digest = $2
 ORDER BY customer
 FOR UPDATE
 LIMIT 1

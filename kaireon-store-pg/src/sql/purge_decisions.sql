@@ -1,7 +1,7 @@
 -- As purge_history.
 WITH gone AS (
     DELETE FROM {s}.decisions
-    WHERE customer >= $1::bigint << 40 AND customer < ($1::bigint + 1) << 40 AND at < $2
+    WHERE customer >= $1::bigint << 40 AND customer <= ($1::bigint << 40) + 1099511627775 AND at < $2
     RETURNING customer
 )
 SELECT count(*) FROM gone JOIN {s}.customers c ON c.id = gone.customer

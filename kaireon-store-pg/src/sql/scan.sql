@@ -5,7 +5,7 @@ SELECT p.customer AS number, c.customer AS customer, c.generation, p.at, p.tie, 
        p.outcome, p.placement, p.category, p.campaign, p.recommendation, p.attributes::text AS attributes
 FROM (
     SELECT * FROM {s}.history h
-    WHERE h.customer >= $2 AND h.customer < ($1::bigint + 1) << 40
+    WHERE h.customer >= $2 AND h.customer <= ($1::bigint << 40) + 1099511627775
       AND (h.customer, h.at) >= ($2, $3::timestamptz)
       AND (h.customer, h.at, h.id, h.tie) > ($2, $3::timestamptz, $4::text COLLATE "C", $5::bigint)
       AND h.at >= coalesce((SELECT watermark FROM {s}.tenants WHERE id = $1::integer), '-infinity')

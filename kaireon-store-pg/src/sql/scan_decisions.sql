@@ -3,7 +3,7 @@ SELECT p.customer AS number, c.customer AS customer, c.generation, p.at, p.id, p
        p.attributes::text AS attributes
 FROM (
     SELECT * FROM {s}.decisions d
-    WHERE d.customer >= $2 AND d.customer < ($1::bigint + 1) << 40
+    WHERE d.customer >= $2 AND d.customer <= ($1::bigint << 40) + 1099511627775
       AND (d.customer, d.at) >= ($2, $3::timestamptz)
       AND (d.customer, d.at, d.id) > ($2, $3::timestamptz, $4::text COLLATE "C")
       AND d.at >= coalesce((SELECT watermark FROM {s}.tenants WHERE id = $1::integer), '-infinity')

@@ -136,11 +136,15 @@ impl Committer {
             .filter(|op| matches!(op.value, Value::Interaction(_)))
             .map(|op| Month::of(op.value.timestamp()))
             .collect();
-        let ensured = shared
-            .partitions
-            .ensure(&shared.client, shared.now(), months)
-            .await;
-        ensured.map_err(Point::Connect)?;
+        if shared.partitions.lacks(shared.now(), months.iter().copied()) {
+            // They are made on another connection, and this may be the pool's last.
+            self.rest();
+            let ensured = shared
+                .partitions
+                .ensure(&shared.client, shared.now(), months)
+                .await;
+            ensured.map_err(Point::Connect)?;
+        }
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => shared.client.acquire().await.map_err(Point::Connect)?,
@@ -171,7 +175,7 @@ fn close(shared: &Arc<Shared>, connection: PoolConnection<Postgres>) {
     });
 }
 
-/// One transaction on a connection; what is not committed is rolled back with the next use of it.
+/// One transaction on a connection.
 async fn within(
     connection: &mut PgConnection,
     shared: &Shared,
@@ -182,9 +186,30 @@ async fn within(
     let begun = client.answered(connection.begin_with(AssertSqlSafe(entry(shared, ops))));
     let mut unit = begun.await.map_err(Point::Begin)?;
     let done = client.answered(async { Ok(run(&mut unit, shared, ops, held).await) });
-    let done = done.await.map_err(Point::Silence)?.map_err(Point::Before)?;
+    let done = match done.await.map_err(Point::Silence)? {
+        Ok(done) => done,
+        Err(failure) => {
+            // Else its locks would be held until the next use of the connection.
+            if is_open_after(&failure) {
+                client.answered(unit.rollback()).await.map_err(Point::Silence)?;
+            }
+            return Err(Point::Before(failure));
+        }
+    };
     client.answered(unit.commit()).await.map_err(Point::Commit)?;
     Ok(done)
+}
+
+/// Whether the server still holds the transaction's locks. After an error of its own it has let them go, and on a
+/// connection that broke there is nothing to be done.
+const fn is_open_after(failure: &Failure) -> bool {
+    match failure {
+        Failure::Own(_) | Failure::Race => true,
+        Failure::Sql(error) => matches!(
+            error,
+            sqlx::Error::Encode(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. }
+        ),
+    }
 }
 
 fn lost_race() -> Error {

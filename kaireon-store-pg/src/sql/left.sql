@@ -1,0 +1,1 @@
+SELECT FROM {s}.erasing LIMIT 1
