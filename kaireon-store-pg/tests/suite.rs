@@ -1,4 +1,5 @@
-//! What the PostgreSQL store must do: the suite of every store on a real server, and what only a server can get wrong.
+//! What the PostgreSQL store must do: the suite of every store on a real server, what only a server can get wrong, and
+//! what becomes of records when it fails.
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
@@ -8,12 +9,58 @@ mod fixture;
 mod hosts;
 #[path = "suite/numbers.rs"]
 mod numbers;
+#[path = "suite/outbox.rs"]
+mod outbox;
 #[path = "suite/server.rs"]
 mod server;
 #[path = "suite/servers.rs"]
 mod servers;
 #[path = "suite/settings.rs"]
 mod settings;
+#[path = "suite/tables.rs"]
+mod tables;
+
+// What becomes of records when connections, sessions and servers fail: each fault for real. It is made by a proxy that
+// knows the protocol's messages, or on a server of the test's own; what is asserted is looked up on the server, over
+// connections that no fault touches.
+#[path = "faults/again.rs"]
+mod again;
+#[path = "faults/bytes.rs"]
+mod bytes;
+#[path = "faults/clock.rs"]
+mod clock;
+#[path = "faults/commit.rs"]
+mod commit;
+#[path = "faults/connections.rs"]
+mod connections;
+#[path = "faults/disk.rs"]
+mod disk;
+#[path = "faults/erased.rs"]
+mod erased;
+#[path = "faults/fence.rs"]
+mod fence;
+#[path = "faults/isolation.rs"]
+mod isolation;
+#[path = "faults/kill.rs"]
+mod kill;
+#[path = "faults/locks.rs"]
+mod locks;
+#[path = "faults/network.rs"]
+mod network;
+#[path = "faults/place.rs"]
+mod place;
+#[path = "faults/pool.rs"]
+mod pool;
+#[path = "faults/read_only.rs"]
+mod read_only;
+#[path = "faults/session.rs"]
+mod session;
+#[path = "faults/silence.rs"]
+mod silence;
+#[path = "faults/standby.rs"]
+mod standby;
+#[path = "faults/table.rs"]
+mod table;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -12,6 +12,7 @@ use sqlx::postgres::PgRow;
 
 use super::cursor::Cursor;
 use super::wake::Wake;
+use crate::again::unit_again;
 use crate::error::of_sql;
 use crate::shared::{Shared, lane_number};
 
@@ -90,6 +91,10 @@ impl Lanes {
     }
 
     pub(super) async fn change_in_force(&self, on: LaneSet, off: LaneSet) -> Result<LaneSet> {
+        unit_again(|| self.change_once(on, off)).await
+    }
+
+    async fn change_once(&self, on: LaneSet, off: LaneSet) -> Result<LaneSet> {
         let query = self.shared.sql.outbox_change_lanes.query();
         let query = query.bind(i16::from(on.bits())).bind(i16::from(off.bits()));
         let mut unit = self.shared.client.begin().await?;

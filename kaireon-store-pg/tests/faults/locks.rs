@@ -224,3 +224,92 @@ async fn deadlocks(place: &Place) -> i64 {
     let count = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
     place.number(count).await
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs postgres-bin: set KAIREON_TEST_PG_BINDIR"]
+async fn writers_of_the_same_customers_and_keys_do_not_deadlock() {
+    const TASKS: usize = 12;
+    const ROUNDS: usize = 12;
+    const KEYS: usize = 40;
+    // A server of its own, whose deadlocks are these writers'. A store tries again by itself, so only the server knows.
+    let server = server(&[("deadlock_timeout", "10ms")]).await;
+    let place = Place::on(server.url()).await;
+    let mut stores = Vec::new();
+    for _ in 0..3 {
+        stores.push(PgStore::connect(place.usual()).await.unwrap());
+    }
+    let events: Vec<Vec<_>> = (0..ROUNDS)
+        .map(|round| {
+            let event = |n: usize| event(&format!("c{}", n % 20), &format!("{round}-{n}"));
+            (0..KEYS).map(event).collect()
+        })
+        .collect();
+    let tasks: Vec<_> = (0..TASKS)
+        .map(|task| {
+            let (store, mut events) = (stores[task % 3].clone(), events.clone());
+            tokio::spawn(async move {
+                let mut new = 0;
+                for events in &mut events {
+                    // Every task sends the same keys of the same customers, in an order of its own.
+                    events.rotate_left(task * 7 % KEYS);
+                    if task % 2 == 0 {
+                        events.reverse();
+                    }
+                    let outcome = store
+                        .record_events(RecordBatch::live(events.clone()))
+                        .await
+                        .unwrap();
+                    let recorded = outcome.into_values().unwrap();
+                    new += recorded.iter().filter(|recorded| recorded.is_new()).count();
+                }
+                new
+            })
+        })
+        .collect();
+    let mut new = 0;
+    for task in tasks {
+        new += task.await.unwrap();
+    }
+    assert_eq!(new, ROUNDS * KEYS, "each key is new once");
+    for store in stores {
+        store.disconnect().await.unwrap();
+    }
+    // A session tells of them when it ends.
+    let sessions = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'";
+    until("the sessions' end", async || place.number(sessions).await == 1).await;
+    assert_eq!(deadlocks(&place).await, 0);
+    place.assert_exactly(&events.concat(), false).await;
+}
+
+#[tokio::test]
+#[ignore = "needs postgres: set KAIREON_TEST_PG_URL"]
+async fn a_batch_that_fails_over_a_damaged_row_lets_go_of_its_locks_before_it_says_so() {
+    let place = Place::shared().await;
+    let store = PgStore::connect(place.config()).await.unwrap();
+    let mut beside = place.connection().await;
+    let mut events = vec![event("anna", "first")];
+    insist(&store, &events[0]).await;
+    for round in 0..3 {
+        let own = event("anna", &format!("{round}"));
+        run(
+            &mut beside,
+            &place.filled("UPDATE {s}.customers SET generation = 1::bigint << 40"),
+        )
+        .await;
+        let error = store.record_event(own.clone()).await.unwrap_err();
+        let expected = (ErrorKind::Corrupt, Effect::NotApplied, false);
+        assert_eq!(facts(&error), expected, "{error:?}");
+        // Fails where the row is locked; and so would the fence, which is let go with it.
+        let repair = "BEGIN; SELECT FROM {s}.customers FOR UPDATE NOWAIT; UPDATE {s}.customers SET generation = 0; COMMIT";
+        run(&mut beside, &place.filled(repair)).await;
+        assert_eq!(
+            store.record_event(own.clone()).await.unwrap(),
+            answer(&own, false)
+        );
+        events.push(own);
+    }
+    beside.close().await.unwrap();
+    store.disconnect().await.unwrap();
+    place.assert_exactly(&events, false).await;
+    place.close().await;
+}

@@ -242,3 +242,52 @@ async fn a_pool_that_is_used_up_is_rate_limited_and_not_applied_to_every_operati
     pool.close().await;
     place.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs postgres: set KAIREON_TEST_PG_URL"]
+async fn a_pool_of_as_many_connections_as_writers_makes_a_month_that_is_missing() {
+    for writers in [1, 2] {
+        let place = Place::shared().await;
+        let mut config = place.config();
+        config.options.writers = writers;
+        config.connect.max_connections = u32::from(writers);
+        let store = PgStore::connect(config).await.unwrap();
+        let mut events = Vec::new();
+        for month in 1..=4 {
+            // All writers have a connection, and find at once that the month is missing.
+            let batch = |at: &str| -> Vec<_> {
+                let of = |n: usize| {
+                    let shown = kaireon_core::Interaction::builder("t", format!("c{n}"))
+                        .offer("o")
+                        .creative("k")
+                        .channel("web");
+                    let shown = shown.idempotency_key(format!("{at}-{n}"));
+                    let shown = match at {
+                        "now" => shown.idempotency_key(format!("{month}-{n}")),
+                        at => shown.timestamp(at.parse().unwrap()),
+                    };
+                    shown.build().unwrap()
+                };
+                (0..16).map(of).collect()
+            };
+            for at in ["now", &format!("2012-0{month}-02T00:00:00Z")] {
+                let batch = batch(at);
+                let recorded = store
+                    .record_events(RecordBatch::live(batch.clone()))
+                    .await
+                    .unwrap();
+                assert!(
+                    recorded
+                        .into_values()
+                        .unwrap()
+                        .iter()
+                        .all(|recorded| recorded.is_new())
+                );
+                events.extend(batch);
+            }
+        }
+        store.disconnect().await.unwrap();
+        place.assert_exactly(&events, false).await;
+        place.close().await;
+    }
+}

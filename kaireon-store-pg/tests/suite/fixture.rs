@@ -49,6 +49,11 @@ impl Server {
     pub(crate) fn url(self) -> String {
         read(self.variable)
     }
+
+    /// Past the pooler.
+    pub(crate) fn direct_url(self) -> String {
+        read(self.direct)
+    }
 }
 
 /// The oldest that is supported, or newer.

@@ -1,12 +1,6 @@
 //! What only the real server can show of the outbox: transactions that commit late, that stay open, relays that die,
 //! relays in several pools, and numbers of another cluster.
 
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
-
-#[allow(dead_code, reason = "shared with the suite, which uses more of it")]
-#[path = "suite/fixture.rs"]
-mod fixture;
-
 #[path = "outbox/asides.rs"]
 mod asides;
 
@@ -405,7 +399,7 @@ async fn a_host_that_tells_of_its_commit_wakes_relays_here_and_elsewhere_and_not
     let mut host = connection().await;
     let incarnation = format!("SELECT incarnation FROM {}.meta", fixture.schema());
     let incarnation: i64 = host.fetch_one(AssertSqlSafe(incarnation)).await.unwrap().get(0);
-    let mut listener = PgListener::connect(&fixture::url()).await.unwrap();
+    let mut listener = PgListener::connect(&crate::fixture::url()).await.unwrap();
     listener
         .listen(&format!("kaireon_outbox_{incarnation:016x}"))
         .await
@@ -636,7 +630,7 @@ fn how_a_lane_a_pool_and_commits_stand_is_measured_without_a_word_of_customers()
         .enable_all()
         .build()
         .unwrap();
-    let found = metrics::with_local_recorder(&recorder, || {
+    let (schema, found, ended) = metrics::with_local_recorder(&recorder, || {
         runtime.block_on(async {
             let fixture = Fixture::new();
             let (store, outbox) = open(&fixture).await;
@@ -665,8 +659,13 @@ fn how_a_lane_a_pool_and_commits_stand_is_measured_without_a_word_of_customers()
             assert_eq!(notes.count(), 4);
             // The pool is looked at every second.
             tokio::time::sleep(Duration::from_millis(1_200)).await;
+            let snapshot = snapshotter.snapshot().into_vec();
             fixture.close().await;
-            snapshotter.snapshot().into_vec()
+            (
+                fixture.schema().to_owned(),
+                snapshot,
+                snapshotter.snapshot().into_vec(),
+            )
         })
     });
     let mut values: BTreeMap<(String, Vec<(String, String)>), f64> = BTreeMap::new();
@@ -703,16 +702,30 @@ fn how_a_lane_a_pool_and_commits_stand_is_measured_without_a_word_of_customers()
     assert_eq!(of("kaireon.outbox.delivered", &lane), 4.0);
     assert!(of("kaireon.outbox.oldest_age", &lane) < 60.0);
     let system = ("db.system.name", "postgresql");
+    let pool = ("db.client.connection.pool.name", &*schema);
     // Recorded one after the other: five commits of one.
     assert_eq!(of("kaireon.coalesce.items", &[system]), 5.0);
     let used = of(
         "db.client.connection.count",
-        &[system, ("db.client.connection.state", "used")],
+        &[system, pool, ("db.client.connection.state", "used")],
     );
     let idle = of(
         "db.client.connection.count",
-        &[system, ("db.client.connection.state", "idle")],
+        &[system, pool, ("db.client.connection.state", "idle")],
     );
-    let most = of("db.client.connection.max", &[system]);
+    let most = of("db.client.connection.max", &[system, pool]);
     assert!(idle >= 1.0 && used + idle <= most, "{used} and {idle} of {most}");
+    let shows_nothing =
+        |value: &DebugValue| matches!(value, DebugValue::Gauge(value) if value.into_inner() == 0.0);
+    let mut pools = 0;
+    for (key, _, _, value) in &ended {
+        if key.key().name().starts_with("db.client.connection.") {
+            assert!(
+                shows_nothing(value),
+                "of a store that has ended: {key:?} {value:?}"
+            );
+            pools += 1;
+        }
+    }
+    assert_eq!(pools, 3);
 }

@@ -7,7 +7,10 @@ use kaireon_connect::postgres::{PgClient, PgSession, StatementMode};
 use kaireon_core::outbox::{Lane, LaneSet};
 use kaireon_core::store::{HistoryQuery, RecordBatch};
 use kaireon_core::{CustomerId, Interaction, InteractionStore, TenantId};
+use kaireon_store_pg::{PgConnectConfig, PgStore, PgStoreConfig};
 use kaireon_testkit::StoreFixture;
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 
 use crate::fixture::{Fixture, PGBOUNCER, PGBOUNCER_NEW, POSTGRES, POSTGRES_18, Server};
 
@@ -147,4 +150,115 @@ async fn behind_an_old_pooler_a_relay_looks_by_itself() {
 #[ignore = "pgbouncer-new: set KAIREON_TEST_PGBOUNCER_NEW_URL"]
 async fn behind_a_later_pooler_a_relay_looks_by_itself() {
     a_relay_looks_by_itself(PGBOUNCER_NEW).await;
+}
+
+/// A pool of a host's, which knows its pooler.
+fn host_pool(server: Server, connections: u32) -> PgPool {
+    let options: PgConnectOptions = server.url().parse().unwrap();
+    // An old pooler refuses the parameter that the driver otherwise sends.
+    let options = options.extra_float_digits(None);
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .connect_lazy_with(options)
+}
+
+/// Hosts that keep a connection of the pooler's each, with statements of their own around the store's, on the pool that
+/// the store has as well.
+async fn hosts_record_in_their_transactions(server: Server) {
+    const HOSTS: usize = 12;
+    const ROUNDS: usize = 6;
+    let fixture = Fixture::on(server);
+    let PgStoreConfig { connect, options } = fixture.config(fixture.schema());
+    PgStore::migrate(&PgStoreConfig {
+        connect: connect.clone(),
+        options: options.clone(),
+    })
+    .await
+    .unwrap();
+    let pool = host_pool(server, 40);
+    let connect = PgConnectConfig {
+        url: String::new(),
+        ..connect
+    };
+    let store = PgStore::from_pool(pool.clone(), connect, options).await.unwrap();
+    let outbox = store.outbox().unwrap();
+    outbox.set_lanes(LaneSet::of(&[Lane::Publish])).await.unwrap();
+    let kept = client(server).await.session().statements().is_persistent();
+    let hosts: Vec<_> = (0..HOSTS)
+        .map(|host| {
+            let (store, pool) = (store.clone(), pool.clone());
+            tokio::spawn(async move {
+                let customer = format!("c{host}");
+                for round in 0..ROUNDS {
+                    let key = format!("{customer}-{round}");
+                    let shown = event(&customer, key.clone());
+                    let mut transaction = pool.begin().await.unwrap();
+                    let own = sqlx::query_scalar("SELECT $1::text").bind(key).persistent(kept);
+                    let own: String = own.fetch_one(&mut *transaction).await.unwrap();
+                    let batch = RecordBatch::live([shown.clone()]);
+                    let recorded = store.record_in(&mut transaction, batch).await.unwrap();
+                    assert!(recorded.into_values().unwrap()[0].is_new());
+                    let again = sqlx::query_scalar("SELECT $1::text || ''")
+                        .bind(own)
+                        .persistent(kept);
+                    let again: String = again.fetch_one(&mut *transaction).await.unwrap();
+                    assert_eq!(again, format!("{customer}-{round}"));
+                    if round % 3 == 2 {
+                        transaction.rollback().await.unwrap();
+                    } else {
+                        transaction.commit().await.unwrap();
+                        store.wake();
+                    }
+                    let found = store.record_event(shown).await.unwrap();
+                    assert_eq!(found.is_new(), round % 3 == 2, "the host's fate is the record's");
+                }
+                let id = CustomerId::new(customer).unwrap();
+                let found = store
+                    .history(HistoryQuery::new(TenantId::new("t").unwrap(), id.clone()))
+                    .await;
+                let found = found.unwrap().items;
+                assert_eq!(found.len(), ROUNDS);
+                assert!(found.iter().all(|found| found.customer == id));
+            })
+        })
+        .collect();
+    for host in hosts {
+        host.await.unwrap();
+    }
+    let backlog = outbox.status(Lane::Publish).await.unwrap().backlog;
+    assert_eq!(backlog, (HOSTS * ROUNDS) as u64);
+    // What `wake` tells other processes passes a pooler, though hearing it does not.
+    let mut beside = PgConnection::connect(&server.direct_url()).await.unwrap();
+    let incarnation = format!("SELECT incarnation FROM {}.meta", fixture.schema());
+    let incarnation: i64 = sqlx::query_scalar(AssertSqlSafe(incarnation))
+        .fetch_one(&mut beside)
+        .await
+        .unwrap();
+    let mut listener = PgListener::connect(&server.direct_url()).await.unwrap();
+    let channel = format!("kaireon_outbox_{incarnation:016x}");
+    listener.listen(&channel).await.unwrap();
+    store.wake();
+    let told = tokio::time::timeout(PATIENCE, listener.recv()).await;
+    assert_eq!(told.expect("it is told").unwrap().channel(), channel);
+    store.disconnect().await.unwrap();
+    pool.close().await;
+    fixture.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "postgres: set KAIREON_TEST_PG_URL"]
+async fn without_a_pooler_hosts_record_in_their_transactions() {
+    hosts_record_in_their_transactions(POSTGRES).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "pgbouncer: set KAIREON_TEST_PGBOUNCER_URL"]
+async fn behind_an_old_pooler_hosts_record_in_their_transactions() {
+    hosts_record_in_their_transactions(PGBOUNCER).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "pgbouncer-new: set KAIREON_TEST_PGBOUNCER_NEW_URL"]
+async fn behind_a_later_pooler_hosts_record_in_their_transactions() {
+    hosts_record_in_their_transactions(PGBOUNCER_NEW).await;
 }
