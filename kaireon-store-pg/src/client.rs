@@ -1,6 +1,6 @@
 //! The connections: the only file that knows how they are got and given back.
 
-use kaireon_connect::postgres::{PgClient, PgReader, PgUnit, StatementMode};
+use kaireon_connect::postgres::{PgClient, PgReader, PgSession, PgUnit, StatementMode};
 use kaireon_core::Result;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgRow};
@@ -129,6 +129,15 @@ impl Client {
             self.commit(unit).await
         })
         .await
+    }
+
+    /// Runs one statement that has its effect at its commit, and does no harm when it runs twice.
+    pub(crate) async fn effect(&self, query: Bound) -> Result<()> {
+        match self.pg.session() {
+            PgSession::Own => self.fetch_all(query).await.map(drop),
+            // A reader's transaction is rolled back.
+            _ => self.execute(query).await.map(drop),
+        }
     }
 
     /// A connection that rested through a restart of the server says nothing of the server, so it is passed over.

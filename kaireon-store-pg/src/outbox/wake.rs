@@ -168,9 +168,8 @@ async fn ring(shared: Arc<Shared>, ear: Arc<Ear>) {
         }
         let text = format!("{}:{}", ear.name, LaneSet::of(&Lane::ALL).bits());
         let query = shared.sql.outbox_ring.query().bind(channel.clone()).bind(text);
-        // As a change and not as a read: behind a pooler a read may be a transaction that is rolled back, and with it
-        // the notification.
-        if let Err(error) = shared.client.execute(query).await {
+        // Not as a read: behind a pooler that is a transaction which is rolled back, and with it the notification.
+        if let Err(error) = shared.client.effect(query).await {
             tracing::debug!(%error, "relays of other processes were not woken and will look by themselves");
         }
         tokio::time::sleep(RING_PAUSE).await;
