@@ -5,6 +5,8 @@
     reason = "also the helpers beside the tests report by panicking"
 )]
 
+#[path = "suite/ahead.rs"]
+mod ahead;
 #[path = "suite/custom.rs"]
 mod custom;
 #[cfg(feature = "embedded")]
