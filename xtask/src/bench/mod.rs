@@ -3,7 +3,8 @@
 //! A bench prints, for each figure, a line `kaireon-figure ` followed by one JSON object (see [`figure`]).
 //! `KAIREON_BENCH_SMOKE=1` asks it for a short run, `KAIREON_BENCH_ONLY=id,id` for some figures only. A full
 //! run keeps its figures in `docs/benchmarks.jsonl`, each with the machine, commit and day it was taken on; one
-//! with `--only` replaces those it took. The page is made from that file and from nothing else.
+//! with `--only` replaces those it took. The page is made from that file, and from `docs/benchmarks-reasons.json`, in
+//! which people say why figures are missed.
 //!
 //! The servers of a backend's figures are started for the run, and stopped after it.
 //!
@@ -63,9 +64,20 @@ pub(crate) fn command(workspace: &Workspace, mut args: Args) -> Result<()> {
     };
     jsonl::write(&source, &rows)?;
     let path = workspace.root.join("docs/benchmarks.md");
-    std::fs::write(&path, page::of(&rows)?).context(path.display())?;
+    std::fs::write(&path, page::of(&rows, &reasons(workspace)?)?).context(path.display())?;
     println!("\nwritten: docs/benchmarks.jsonl and docs/benchmarks.md");
     Ok(())
+}
+
+/// Why figures are missed, as people wrote it.
+fn reasons(workspace: &Workspace) -> Result<page::Reasons> {
+    let path = workspace.root.join("docs/benchmarks-reasons.json");
+    let text = std::fs::read_to_string(&path).context(path.display())?;
+    let reasons: page::Reasons = serde_json::from_str(&text).context(path.display())?;
+    match reasons.iter().find(|(_, reason)| !reason.is_string()) {
+        Some((id, _)) => Err(format!("{}: the reason of {id} is no text", path.display()).into()),
+        None => Ok(reasons),
+    }
 }
 
 fn run(workspace: &Workspace, only: &[String], smoke: bool) -> Result<Vec<Figure>> {
