@@ -1,5 +1,5 @@
 -- Of an erased customer the number is gone, so nothing is joined.
-SELECT c.customer, d.at, d.id, d.flow, d.offers::text AS offers, d.attributes::text AS attributes
+SELECT d.at, d.id, d.flow, d.offers::text AS offers, d.attributes::text AS attributes, c.customer
 FROM {s}.decisions d
 JOIN {s}.customers c ON c.id = d.customer
 JOIN {s}.tenants t ON t.id = d.tenant

@@ -1,8 +1,8 @@
 -- A tenant's customers by their numbers, each with its rows in the order of time. The page is cut before customers are
 -- joined: rows of one who was erased meanwhile have none, and are passed over.
-SELECT p.customer AS number, c.customer AS customer, c.generation, p.at, p.tie, p.value_micros, p.rank,
-       p.classification, p.direction, p.id, p.idempotency_key, p.offer, p.creative, p.channel, p.interaction_type,
-       p.outcome, p.placement, p.category, p.campaign, p.recommendation, p.attributes::text AS attributes
+SELECT p.at, p.tie, p.value_micros, p.rank, p.classification, p.direction, p.id, p.idempotency_key, p.offer,
+       p.creative, p.channel, p.interaction_type, p.outcome, p.placement, p.category, p.campaign, p.recommendation,
+       p.attributes::text AS attributes, p.customer AS number, c.customer AS customer, c.generation
 FROM (
     SELECT * FROM {s}.history h
     WHERE h.customer >= $2 AND h.customer <= ($1::bigint << 40) + 1099511627775

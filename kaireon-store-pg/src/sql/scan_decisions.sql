@@ -1,6 +1,6 @@
 -- As scan.sql.
-SELECT p.customer AS number, c.customer AS customer, c.generation, p.at, p.id, p.flow, p.offers::text AS offers,
-       p.attributes::text AS attributes
+SELECT p.at, p.id, p.flow, p.offers::text AS offers, p.attributes::text AS attributes, p.customer AS number,
+       c.customer AS customer, c.generation
 FROM (
     SELECT * FROM {s}.decisions d
     WHERE d.customer >= $2 AND d.customer <= ($1::bigint << 40) + 1099511627775
