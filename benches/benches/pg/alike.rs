@@ -20,7 +20,7 @@ pub(crate) async fn check(store: &Arc<dyn InteractionStore>, our_schema: &str, r
     let plain: Vec<_> = events.iter().map(ours::plain).collect();
     ours::bulk(store, events.chunks(ours::BATCH).map(<[_]>::to_vec).collect()).await;
     raw.one_by_one(8, plain.clone()).await;
-    raw.copy(&[plain]).await;
+    raw.copy(vec![plain], 1).await;
 
     // Our history, with what goes without saying written out.
     let ours = format!(

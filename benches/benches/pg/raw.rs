@@ -206,24 +206,50 @@ impl Raw {
     }
 
     /// The same rows by a bare binary `COPY`, a thousand at a time, each committed: no key is looked up, nothing is
-    /// summed up and nobody is told.
-    pub(crate) async fn copy(&self, batches: &[Vec<RawEvent>]) -> Duration {
-        let mut connection = self.pool.acquire().await.expect("the server answers");
-        let begun = Instant::now();
-        let statement = format!("COPY {}.copied FROM STDIN (FORMAT binary)", self.schema);
-        for batch in batches {
-            let mut out = Vec::with_capacity(batch.len() * 256);
-            out.extend_from_slice(b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0");
-            for event in batch {
-                put_row(&mut out, event);
-            }
-            out.extend_from_slice(&(-1_i16).to_be_bytes());
-            let mut copy = connection.copy_in_raw(&statement).await.expect("a copy begins");
-            copy.send(out).await.expect("a copy goes on");
-            copy.finish().await.expect("a copy ends");
+    /// summed up and nobody is told. So many connections share the batches.
+    pub(crate) async fn copy(&self, batches: Vec<Vec<RawEvent>>, connections: usize) -> Duration {
+        let mut shares: Vec<Vec<Vec<RawEvent>>> = (0..connections).map(|_| Vec::new()).collect();
+        for (at, batch) in batches.into_iter().enumerate() {
+            shares[at % connections].push(batch);
         }
-        begun.elapsed()
+        let mut ready = Vec::new();
+        for share in shares {
+            ready.push((share, self.pool.acquire().await.expect("the server answers")));
+        }
+        let begun = Instant::now();
+        let tasks: Vec<_> = ready
+            .into_iter()
+            .map(|(share, mut connection)| {
+                let statement = format!("COPY {}.copied FROM STDIN (FORMAT binary)", self.schema);
+                tokio::spawn(async move {
+                    for batch in &share {
+                        let mut copy = connection.copy_in_raw(&statement).await.expect("a copy begins");
+                        copy.send(rows(batch)).await.expect("a copy goes on");
+                        copy.finish().await.expect("a copy ends");
+                    }
+                    // Giving it back is no part of the work.
+                    (Instant::now(), connection)
+                })
+            })
+            .collect();
+        let mut ended = begun;
+        for task in tasks {
+            let (at, _connection) = task.await.expect("a connection does not panic");
+            ended = ended.max(at);
+        }
+        ended - begun
     }
+}
+
+/// A batch in the binary format of `COPY`.
+fn rows(batch: &[RawEvent]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(batch.len() * 256);
+    out.extend_from_slice(b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0");
+    for event in batch {
+        put_row(&mut out, event);
+    }
+    out.extend_from_slice(&(-1_i16).to_be_bytes());
+    out
 }
 
 fn put_row(out: &mut Vec<u8>, event: &RawEvent) {
