@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use kaireon_core::store::{
-    Accepted, Erasure, ErasureId, Generation, HistoryQuery, Origin, Purge, RecordBatch,
+    Accepted, Erasure, ErasureId, Generation, HistoryQuery, Origin, Purge, RecordBatch, Recorded,
 };
 use kaireon_core::time::{Clock, SystemClock};
 use kaireon_core::{CustomerId, Effect, ErrorKind, Interaction, InteractionStore, TenantId};
 use kaireon_store_pg::PgStore;
 use sqlx::Connection;
 
-use crate::place::{LONG, Place, answer, event, insist, until};
+use crate::place::{LONG, Place, event, insist, until};
 
 fn tenant() -> TenantId {
     TenantId::new("t").unwrap()
@@ -35,6 +35,14 @@ fn raising(event: &Interaction) -> RecordBatch<Interaction> {
         generation: Generation(1),
     };
     RecordBatch::accepted(Origin::Replicated, [accepted])
+}
+
+/// The answer to it: its customer is of that generation from now on.
+fn under_the_next(event: &Interaction) -> Recorded {
+    Recorded::New {
+        id: event.id.clone(),
+        generation: Generation(1),
+    }
 }
 
 /// What is done where rows of the history are about to be deleted; it counts how often it was come to that.
@@ -74,7 +82,7 @@ async fn a_replicated_record_that_raises_a_generation_is_recorded_though_nothing
     at_deletion(&place, "RAISE EXCEPTION 'not now'").await;
     let after = event("anna", "after");
     let recorded = store.record_events(raising(&after)).await.unwrap();
-    assert_eq!(recorded.into_values().unwrap(), [answer(&after, false)]);
+    assert_eq!(recorded.into_values().unwrap(), [under_the_next(&after)]);
     until("a deletion that fails", async || is_hindered(&place).await).await;
     assert_eq!(on_disk(&place).await, (2, 1));
     assert_eq!(
@@ -142,7 +150,7 @@ async fn what_a_hosts_transaction_takes_away_is_deleted_after_its_commit() {
     let mut transaction = host.begin().await.unwrap();
     let after = event("anna", "after");
     let recorded = store.record_in(&mut transaction, raising(&after)).await.unwrap();
-    assert_eq!(recorded.into_values().unwrap(), [answer(&after, false)]);
+    assert_eq!(recorded.into_values().unwrap(), [under_the_next(&after)]);
     assert_eq!(seen(&store).await, [before]);
     transaction.commit().await.unwrap();
     until("the deletion", async || on_disk(&place).await == (1, 0)).await;
