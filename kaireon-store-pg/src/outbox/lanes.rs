@@ -31,6 +31,8 @@ pub(super) struct Known {
 pub(super) struct LaneState {
     /// Held while a fetch reads, so that cursors move by one snapshot at a time.
     pub(super) reading: tokio::sync::Mutex<Known>,
+    /// The numbers of the ranges that were leased through this handle, and when the server that gave them was started.
+    pub(super) leased: parking_lot::Mutex<HashMap<u16, (i64, Timestamp)>>,
     /// What was settled since: taken out of the cursors by the next fetch.
     pub(super) settled: parking_lot::Mutex<Vec<(u16, i64)>>,
 }
@@ -65,6 +67,15 @@ impl Lanes {
 
     pub(super) fn state(&self, lane: Lane) -> &LaneState {
         &self.states[usize::from(lane_number(lane).unsigned_abs())]
+    }
+
+    /// Which server gave a number of a range through this handle, by when that was started.
+    pub(super) fn given_by(&self, lane: Lane, range: u16, token: i64) -> Option<Timestamp> {
+        let leased = self.state(lane).leased.lock();
+        leased
+            .get(&range)
+            .filter(|(given, _)| *given == token)
+            .map(|(_, server)| *server)
     }
 
     /// Takes what was settled out of what is remembered as open.

@@ -118,7 +118,18 @@ impl Lanes {
         if let Some(refused) = admitted.await? {
             return Ok(refused);
         }
-        let ranges = read_ranges(&mut unit, sql.outbox_ranges.query().bind(lane_number(lane))).await?;
+        let query = sql.outbox_ranges.query().bind(lane_number(lane));
+        let (mut ranges, server) = read_ranges(&mut unit, query).await?;
+        for held in &mut ranges {
+            // A server that took another's place may give positions out a second time: what was delivered of the first
+            // must not be settled there. So the range gets another number, as if somebody else had had it meanwhile.
+            let given_by = self.given_by(lane, held.range, held.token);
+            if held.owner.as_deref() == Some(&owner)
+                && given_by.is_some_and(|given_by| Some(given_by) != server)
+            {
+                held.owner = None;
+            }
+        }
         let plan = plan(ranges, &live, &owner, max_ranges);
         live.insert(owner.clone());
         // While the ranges that are given back are still this owner's.
@@ -163,6 +174,10 @@ impl Lanes {
         let expires: Timestamp = truncate(row.try_get(0).map_err(of_sql)?);
         self.shared.client.commit(unit).await?;
         self.note_saved(lane, saved).await;
+        if let Some(server) = server {
+            let held = plan.holds.iter().map(|&(range, token)| (range, (token, server)));
+            self.state(lane).leased.lock().extend(held);
+        }
         let lease = |&(range, token): &(u16, i64)| Lease {
             lane,
             range,
@@ -295,8 +310,13 @@ impl Lanes {
     }
 }
 
-async fn read_ranges(unit: &mut PgUnit, query: crate::client::Bound) -> Result<Vec<Held>> {
+/// The ranges of a lane, and when the server was started that has them.
+async fn read_ranges(
+    unit: &mut PgUnit,
+    query: crate::client::Bound,
+) -> Result<(Vec<Held>, Option<Timestamp>)> {
     let rows = unit.fetch_all(query).await.map_err(of_sql)?;
+    let server = rows.first().map(|row| row.try_get(4)).transpose();
     let held = |row: &sqlx::postgres::PgRow| -> Result<Held> {
         let range: i16 = row.try_get(0).map_err(of_sql)?;
         let token: i64 = row.try_get(1).map_err(of_sql)?;
@@ -310,7 +330,8 @@ async fn read_ranges(unit: &mut PgUnit, query: crate::client::Bound) -> Result<V
             recalled: row.try_get(3).map_err(of_sql)?,
         })
     };
-    rows.iter().map(held).collect()
+    let ranges = rows.iter().map(held).collect::<Result<_>>()?;
+    Ok((ranges, server.map_err(of_sql)?))
 }
 
 #[cfg(test)]

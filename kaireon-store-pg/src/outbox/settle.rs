@@ -88,7 +88,12 @@ impl Lanes {
             .bind(poisoned.positions)
             .bind(self.own_time())
             .bind(reasons)
-            .bind(self.shared.now());
+            .bind(self.shared.now())
+            .bind(
+                held.iter()
+                    .map(|((lane, range), token)| self.given_by(*lane, *range, *token))
+                    .collect::<Vec<_>>(),
+            );
         let is_held = |row: PgRow| match row.try_get(0).map_err(of_sql)? {
             true => Ok(()),
             false => Err(lost()),

@@ -1,13 +1,14 @@
 -- The ranges are locked before anything is deleted, so that nobody takes them over meanwhile; where one is no longer
--- held, nothing is deleted. Answers whether they all were. Entries are looked up one by one in a subquery that is not
+-- held, or was given by a server that this one took the place of, nothing is deleted. Answers whether they all were. Entries are looked up one by one in a subquery that is not
 -- flattened: a join might read the whole table, with all that was deleted.
 WITH asked AS MATERIALIZED (
-    SELECT * FROM unnest($1::smallint[], $2::smallint[], $3::bigint[]) AS a (lane, range, token)
+    SELECT * FROM unnest($1::smallint[], $2::smallint[], $3::bigint[], $13::timestamptz[])
+        AS a (lane, range, token, given_by)
 ), held AS MATERIALIZED (
     SELECT r.range
     FROM asked a
     JOIN {s}.outbox_ranges r ON r.lane = a.lane AND r.range = a.range AND r.token = a.token
-    WHERE EXISTS (
+    WHERE (a.given_by IS NULL OR a.given_by = pg_postmaster_start_time()) AND EXISTS (
         SELECT FROM {s}.outbox_relays l
         WHERE l.lane = r.lane AND l.expires > coalesce($10::timestamptz, statement_timestamp())
             AND l.owner = r.owner

@@ -250,7 +250,8 @@ expected! {
         may [an_erased_customer_is_gone_from_every_read];
     ErasureForgetsTheOutbox:
         [undelivered_entries_of_an_erased_customer_are_gone]
-        may [a_replayed_dead_letter_is_the_same_event_under_the_same_generation
+        may [nothing_that_was_read_ahead_is_delivered_after_the_receipt
+             a_replayed_dead_letter_is_the_same_event_under_the_same_generation
              entries_after_the_erasure_are_delivered];
     ErasureForgetsSummaries:
         [an_erased_customer_is_gone_from_every_read]
@@ -381,7 +382,8 @@ expected! {
         [fetch_goes_on_behind_a_position];
     OutboxIgnoresLanes:
         [records_are_written_into_exactly_the_lanes_in_force]
-        may [a_tenants_backlog_is_its_own
+        may [changes_of_different_lanes_do_not_undo_each_other
+             a_tenants_backlog_is_its_own
              a_fence_sets_the_lanes_of_its_tenant
              an_erased_customer_is_gone_from_every_read];
     ReadsLanesBeforeItChangesThem:
@@ -389,7 +391,8 @@ expected! {
     LeasesAreShared:
         [a_range_is_leased_to_one_relay_at_a_time
          concurrent_requests_never_share_a_range]
-        may [a_lane_leads_to_one_destination_at_a_time
+        may [an_expired_lease_that_nobody_took_keeps_its_number
+             a_lane_leads_to_one_destination_at_a_time
              who_has_given_back_every_range_is_no_longer_counted
              a_relay_that_lost_a_range_settles_nothing
              a_renewed_lease_is_kept
@@ -413,14 +416,16 @@ expected! {
     IgnoresLeaseTokens:
         [a_lease_expires_and_its_number_grows
          a_relay_that_lost_a_range_settles_nothing]
-        may [a_destination_of_all_takes_the_lane_from_a_process_s_own
+        may [an_expired_lease_that_nobody_took_keeps_its_number
+             a_destination_of_all_takes_the_lane_from_a_process_s_own
              a_lane_is_left_to_another_destination_when_its_relays_are_gone_for_its_hold
              a_relay_that_lost_a_range_moves_nothing_aside
              a_released_lease_is_free_at_once
              several_relays_deliver_each_entry_once_and_in_order];
     SettlesWithoutLease:
         [what_no_lease_covers_is_not_settled]
-        may [a_destination_of_all_takes_the_lane_from_a_process_s_own
+        may [an_expired_lease_that_nobody_took_keeps_its_number
+             a_destination_of_all_takes_the_lane_from_a_process_s_own
              a_relay_that_lost_a_range_moves_nothing_aside
              a_lease_expires_and_its_number_grows
              a_relay_that_lost_a_range_settles_nothing];
