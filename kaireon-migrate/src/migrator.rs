@@ -220,10 +220,11 @@ impl Migrator {
     /// Waits until the store that closes has nothing left to tell, and says how the move ends.
     async fn drained(&self, tenant: &TenantId, setting: &TenantSetting, draining: Draining) -> Result<Step> {
         let begun = Instant::now();
+        // By then every process has learnt that the authority moves, and looks at the setting behind each read.
+        let learnt = self.switch.current().freshness().bound;
         // As long as whoever asked for it said, but by one clock: those of two processes may disagree.
         let bound = (draining.until - draining.since).to_std().unwrap_or_default();
-        // By then every process has learnt that the authority moves, or reads the setting before it answers a read.
-        let learnt = self.switch.current().freshness().bound.min(bound);
+        let bound = bound.max(learnt);
         let closes = self.switch.stores().get(&setting.authority)?;
         let mut pause = PAUSES.0;
         loop {

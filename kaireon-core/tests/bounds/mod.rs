@@ -75,6 +75,9 @@ fn names_of_what_is_not_stored_have_their_bounds_as_well() {
     }
 }
 
+/// Puts one field out of bounds.
+type Spoil = fn(&mut BreakerConfig);
+
 #[test]
 fn no_bound_of_a_breaker_or_a_limit_is_zero() {
     let smallest = BreakerConfig {
@@ -84,7 +87,7 @@ fn no_bound_of_a_breaker_or_a_limit_is_zero() {
         probe_timeout: Duration::from_nanos(1),
     };
     smallest.check().unwrap();
-    let wrong: [(&str, fn(&mut BreakerConfig)); 4] = [
+    let wrong: [(&str, Spoil); 4] = [
         ("failures", |config| config.failures = 0),
         ("open_for", |config| config.open_for = Duration::ZERO),
         ("probes", |config| config.probes = 0),
