@@ -152,8 +152,11 @@ impl Turn<'_> {
         next.phase = draining.resumes;
         match draining.purpose {
             Purpose::Direct => end_on_authority(&mut next),
-            // What a forced step overrode is no passed gate.
-            Purpose::CutOver if draining.resumes != Phase::Ready => next.migration.as_mut()?.passed = None,
+            // What a forced step overrode is no passed gate, and without one reads are on the authority.
+            Purpose::CutOver if draining.resumes != Phase::Ready => {
+                next.migration.as_mut()?.passed = None;
+                next.reads = next.authority.clone();
+            }
             Purpose::CutOver | Purpose::RollBack => {}
         }
         Some(next)

@@ -233,6 +233,23 @@ fn a_step_that_is_not_taken_leaves_the_authority_under_an_epoch_of_its_own() {
 }
 
 #[test]
+fn a_forced_cut_over_that_is_not_taken_leaves_no_reads_on_the_target() {
+    let budget = Duration::from_secs(1);
+    let dual_write = DualWrite::Strict { budget };
+    let strict = take(
+        &take(&single(), start("postgresql"), 0),
+        Step::SetDualWrite { dual_write },
+        2,
+    );
+    let force = |setting: &TenantSetting, step| transition(setting, &asked(step, 3).forced()).unwrap();
+    let ahead = force(&strict, Step::ReadFrom { side: Side::Target });
+    assert_eq!(ahead.reads, name("postgresql"));
+    let again = take(&force(&ahead, Step::CutOver), Step::Reopen, 4);
+    assert_eq!((again.phase, &again.reads), (Phase::DualWrite, &again.authority));
+    assert_eq!(again.under_way().unwrap().passed, None);
+}
+
+#[test]
 fn a_direct_switch_closes_the_old_store_first() {
     let draining = take(
         &single(),
