@@ -17,28 +17,23 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kaireon_core::digest::MasterKey;
 use kaireon_core::memory::{MemoryOptions, MemoryPlace, MemorySettings};
 use kaireon_core::outbox::{Lane, LaneSet};
-use kaireon_core::store::{Accepted, ScanQuery};
 use kaireon_core::time::{Clock, SystemClock, Timestamp};
-use kaireon_core::{Interaction, InteractionStore, TenantId};
 use kaireon_migrate::{Backend, Phase, Settings, TenantSetting};
 use tokio::time::Instant;
 
+pub(crate) use crate::switch::{KEY, tenant};
+
+use crate::switch::rows;
 use faults::Weather;
 use process::Process;
 
-pub(crate) const KEY: MasterKey = MasterKey::new([7; 32]);
 pub(crate) const NAMES: [&str; 2] = ["one", "two"];
 
 /// How many processes there are, and for how long they work.
 const PROCESSES: usize = 3;
 const LENGTH: Duration = Duration::from_secs(30);
-
-pub(crate) fn tenant() -> TenantId {
-    TenantId::new("acme").unwrap()
-}
 
 pub(crate) fn name(at: usize) -> Backend {
     Backend::new(NAMES[at]).unwrap()
@@ -114,23 +109,6 @@ impl World {
         Virtual {
             skew,
             ..self.clock.clone()
-        }
-    }
-}
-
-/// Everything that a store holds of the tenant, by idempotency key.
-pub(crate) async fn rows(store: &dyn InteractionStore) -> BTreeMap<String, Accepted<Interaction>> {
-    let mut query = ScanQuery::new(tenant());
-    let mut found = BTreeMap::new();
-    loop {
-        let page = store.scan(query.clone()).await.unwrap();
-        for row in page.items {
-            let key = row.value.idempotency_key.as_str().to_owned();
-            assert!(found.insert(key, row).is_none(), "no row is there twice");
-        }
-        match page.next {
-            Some(next) => query.cursor = Some(next),
-            None => return found,
         }
     }
 }

@@ -42,6 +42,11 @@ impl Recordings {
     }
 }
 
+fn tenants_of<T>(batch: &RecordBatch<T>, tenant: impl Fn(&T) -> &TenantId) -> Vec<TenantId> {
+    let records = batch.records.iter();
+    records.map(|record| tenant(&record.value).clone()).collect()
+}
+
 #[derive(Debug)]
 pub(crate) struct One {
     pub(crate) recordings: Arc<Recordings>,
@@ -69,11 +74,7 @@ impl InteractionStore for One {
     }
 
     async fn record_events(&self, batch: RecordBatch<Interaction>) -> Result<BatchOutcome<Recorded>> {
-        let tenants: Vec<_> = batch
-            .records
-            .iter()
-            .map(|record| record.value.tenant.clone())
-            .collect();
+        let tenants = tenants_of(&batch, |value| &value.tenant);
         self.recordings
             .of(tenants, self.switch.record_events(batch))
             .await
@@ -90,11 +91,7 @@ impl InteractionStore for One {
         &self,
         batch: RecordBatch<Decision>,
     ) -> Result<BatchOutcome<Recorded<RecommendationId>>> {
-        let tenants: Vec<_> = batch
-            .records
-            .iter()
-            .map(|record| record.value.tenant.clone())
-            .collect();
+        let tenants = tenants_of(&batch, |value| &value.tenant);
         self.recordings
             .of(tenants, self.switch.record_decisions(batch))
             .await
