@@ -22,6 +22,7 @@ use self::operation::{Operation, operations};
 use self::perform::{Names, perform};
 use self::read::read_everything;
 use crate::StoreFixture;
+use crate::suite::CASE_LIMIT;
 
 /// How many sequences a generated model test draws; the variable `PROPTEST_CASES` overrides it.
 pub const SEQUENCES: u32 = 48;
@@ -90,8 +91,9 @@ where
     let outcome = TestRunner::new(config).run(&vec(operations(), 1..60), |sequence| {
         runtime.block_on(async {
             let fixture = make().await;
-            let outcome = compare(&fixture, &sequence).await;
+            let outcome = tokio::time::timeout(CASE_LIMIT, compare(&fixture, &sequence)).await;
             fixture.close().await;
+            let outcome = outcome.unwrap_or_else(|_| Err("the sequence did not end".to_owned()));
             outcome.map_err(TestCaseError::fail)
         })
     });

@@ -4,6 +4,7 @@ mod expect;
 mod needs;
 mod read;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use kaireon_core::{
     Interaction, InteractionBuilder, InteractionId, InteractionStore, OfferId, Outbox, RankedOffer,
     RecommendationId, TenantId,
 };
+use tokio::task::JoinSet;
 
 pub(crate) use self::expect::{fold, newest_first, same};
 pub(crate) use self::needs::Need;
@@ -213,17 +215,18 @@ impl<'f> World<'f> {
     }
 }
 
-/// Runs futures on tasks of their own, at the same time; a panic of one is a panic of all.
+/// Runs futures on tasks of their own, at the same time; a panic of one is a panic of all, and ends the others.
 pub(crate) async fn together<T: Send + 'static>(
     futures: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>,
 ) -> Vec<T> {
-    let tasks: Vec<_> = futures.into_iter().map(tokio::spawn).collect();
-    let mut results = Vec::with_capacity(tasks.len());
-    for task in tasks {
-        results.push(
-            task.await
-                .unwrap_or_else(|error| resume_unwind(error.into_panic())),
-        );
+    let mut tasks = JoinSet::new();
+    for (place, future) in futures.into_iter().enumerate() {
+        tasks.spawn(async move { (place, future.await) });
     }
-    results
+    let mut results = BTreeMap::new();
+    while let Some(ended) = tasks.join_next().await {
+        let (place, result) = ended.unwrap_or_else(|error| resume_unwind(error.into_panic()));
+        results.insert(place, result);
+    }
+    results.into_values().collect()
 }

@@ -3,9 +3,13 @@
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use crate::failure::{Context, Result};
+
+/// How long what is still to come through the pipe of a child that has ended is waited for.
+const STRAGGLERS: Duration = Duration::from_secs(10);
 
 /// What a child left behind.
 #[derive(Debug)]
@@ -136,7 +140,17 @@ pub(crate) fn capture(command: &mut Command) -> Result<Captured> {
 }
 
 /// Runs it with its output on the terminal and hands each line of standard output to `line`.
-pub(crate) fn follow(command: &mut Command, mut line: impl FnMut(&str)) -> Result<ExitStatus> {
+pub(crate) fn follow(command: &mut Command, line: impl FnMut(&str)) -> Result<ExitStatus> {
+    follow_while_it_speaks(command, None, line)
+}
+
+/// As [`follow`], and kills it when it has said nothing for as long as `silence`: what hangs is to be named by its own
+/// run, and to take no later one with it.
+pub(crate) fn follow_while_it_speaks(
+    command: &mut Command,
+    silence: Option<Duration>,
+    mut line: impl FnMut(&str),
+) -> Result<ExitStatus> {
     announce(command);
     let mut child = command
         .stdin(Stdio::null())
@@ -147,23 +161,77 @@ pub(crate) fn follow(command: &mut Command, mut line: impl FnMut(&str)) -> Resul
         .stdout
         .take()
         .context("a piped child has no standard output")?;
-    each_line(pipe, |text| {
-        println!("{text}");
-        line(text);
-    })
-    .context(shown(command))?;
-    child.wait().context(shown(command))
+    let (said, heard) = mpsc::channel();
+    // Not joined: it ends with the pipe, which somebody else may hold open.
+    std::thread::spawn(move || each_line(pipe, |text| said.send(text.to_owned()).is_ok()));
+    let mut last = Instant::now();
+    let mut ended = None;
+    loop {
+        match heard.recv_timeout(Duration::from_millis(200)) {
+            Ok(text) => {
+                println!("{text}");
+                line(&text);
+                last = Instant::now();
+                continue;
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => return child.wait().context(shown(command)),
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
+        }
+        if let Some(ended) = ended {
+            if last.elapsed() >= STRAGGLERS {
+                println!("it has ended, and something that it started still holds its output");
+                return Ok(ended);
+            }
+        } else if let Some(status) = child.try_wait().context(shown(command))? {
+            (ended, last) = (Some(status), Instant::now());
+        } else if silence.is_some_and(|silence| last.elapsed() >= silence) {
+            println!("it says nothing more; its threads: {}", threads(child.id()));
+            // It may have ended meanwhile; it is waited for in either case.
+            let _ = child.kill();
+            child.wait().context(shown(command))?;
+            return Err(format!(
+                "killed after {:?} without a word: {}",
+                last.elapsed(),
+                shown(command)
+            )
+            .into());
+        }
+    }
 }
 
-fn each_line(pipe: impl Read, mut line: impl FnMut(&str)) -> std::io::Result<()> {
+/// The threads of a process where the system tells them: name, state, and processor time in clock ticks.
+fn threads(process: u32) -> String {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task"))
+        .into_iter()
+        .flatten();
+    let told = tasks.flatten().filter_map(|task| {
+        let stat = std::fs::read_to_string(task.path().join("stat")).ok()?;
+        // The name, in brackets, may hold blanks and brackets itself; fields 14 and 15 are the times.
+        let (name, fields) = stat.rsplit_once(')')?;
+        let (_, name) = name.split_once('(')?;
+        let fields: Vec<_> = fields.split_whitespace().collect();
+        Some(format!(
+            "{name} {} {}+{}",
+            fields.first()?,
+            fields.get(11)?,
+            fields.get(12)?
+        ))
+    });
+    told.collect::<Vec<_>>().join(", ")
+}
+
+/// Hands on line by line until there are no more, or nobody wants them.
+fn each_line(pipe: impl Read, mut line: impl FnMut(&str) -> bool) {
     let mut reader = BufReader::new(pipe);
     let mut bytes = Vec::new();
-    // Not `lines()`: a test may print bytes that are not UTF-8, and its result still counts.
-    while reader.read_until(b'\n', &mut bytes)? > 0 {
-        line(String::from_utf8_lossy(&bytes).trim_end_matches(['\n', '\r']));
+    // Not `lines()`: a test may print bytes that are not UTF-8, and its result still counts. A pipe that cannot be read
+    // has ended.
+    while reader.read_until(b'\n', &mut bytes).is_ok_and(|read| read > 0) {
+        if !line(String::from_utf8_lossy(&bytes).trim_end_matches(['\n', '\r'])) {
+            return;
+        }
         bytes.clear();
     }
-    Ok(())
 }
 
 /// Takes the password out of `scheme://user:password@host`.
@@ -186,7 +254,10 @@ mod tests {
     use std::process::Command;
     use std::time::Duration;
 
-    use super::{capture, each_line, follow, run, run_within, shown, stdout_of, without_password};
+    use super::{
+        capture, each_line, follow, follow_while_it_speaks, run, run_within, shown, stdout_of,
+        without_password,
+    };
 
     #[test]
     fn a_command_is_shown_so_that_it_can_be_pasted() {
@@ -233,11 +304,40 @@ mod tests {
     #[test]
     fn lines_are_handed_on_whatever_their_bytes() {
         let mut lines = Vec::new();
-        each_line(&b"a\r\n\xff\nlast"[..], |line| lines.push(line.to_owned())).unwrap();
+        each_line(&b"a\r\n\xff\nlast"[..], |line| {
+            lines.push(line.to_owned());
+            true
+        });
         assert_eq!(lines, ["a", "\u{fffd}", "last"]);
         let mut seen = Vec::new();
         let status = follow(Command::new("echo").arg("x y"), |line| seen.push(line.to_owned())).unwrap();
         assert!(status.success());
         assert_eq!(seen, ["x y"]);
+    }
+
+    #[test]
+    fn a_child_that_says_nothing_more_is_killed_and_one_that_speaks_is_not() {
+        let silence = Some(Duration::from_secs(2));
+        let mut seen = Vec::new();
+        let mut stuck = Command::new("sh");
+        stuck.args(["-c", "echo begun; exec sleep 300"]);
+        let failure =
+            follow_while_it_speaks(&mut stuck, silence, |line| seen.push(line.to_owned())).unwrap_err();
+        assert!(failure.to_string().contains("without a word: sh -c"), "{failure}");
+        let mut slow = Command::new("sh");
+        slow.args(["-c", "for n in 1 2 3 4 5 6; do echo $n; sleep 0.5; done"]);
+        let status = follow_while_it_speaks(&mut slow, silence, |line| seen.push(line.to_owned()));
+        assert!(status.unwrap().success());
+        assert_eq!(seen, ["begun", "1", "2", "3", "4", "5", "6"]);
+    }
+
+    #[test]
+    fn who_holds_the_output_of_a_child_that_has_ended_is_not_waited_for() {
+        let mut parent = Command::new("sh");
+        parent.args(["-c", "sleep 300 & echo $!; exit 7"]);
+        let mut left = String::new();
+        let status = follow(&mut parent, |line| left = line.to_owned()).unwrap();
+        assert_eq!(status.code(), Some(7));
+        run(Command::new("kill").arg(&left)).unwrap();
     }
 }

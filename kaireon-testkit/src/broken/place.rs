@@ -78,7 +78,9 @@ impl Place {
             let before = self.before_last.lock().clone();
             *self.disk.lock() = before;
         }
-        self.durable.lock().clone_from(&self.disk.lock());
+        // The disk's lock comes first, as in a crash.
+        let disk = self.disk.lock();
+        self.durable.lock().clone_from(&disk);
     }
 
     fn crash(&self) {

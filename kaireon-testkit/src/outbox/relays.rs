@@ -12,6 +12,7 @@ use kaireon_core::relay::{Delivered, LaneSink, Relay, RelayConfig};
 use kaireon_core::store::{Erasure, ErasureId};
 use parking_lot::Mutex;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use super::{TTL, drain, fetch, ids, lease, settled};
 use crate::StoreFixture;
@@ -72,14 +73,10 @@ pub async fn several_relays_deliver_each_entry_once_and_in_order(fixture: &dyn S
         } else {
             second.outbox().unwrap()
         };
-        tokio::spawn(relay(
-            outbox,
-            format!("relay-{n}"),
-            Arc::clone(&done),
-            Arc::clone(&told),
-        ))
+        relay(outbox, format!("relay-{n}"), Arc::clone(&done), Arc::clone(&told))
     };
-    let relays: Vec<_> = (0..3).map(start).collect();
+    // They end with the case, also when it fails.
+    let mut relays: JoinSet<()> = (0..3).map(start).collect();
     let writer = |task: i64| {
         let store = Arc::clone(&world.store);
         let event = |n: i64| {
@@ -97,8 +94,8 @@ pub async fn several_relays_deliver_each_entry_once_and_in_order(fixture: &dyn S
     };
     together((0..4).map(writer)).await;
     done.store(true, Ordering::SeqCst);
-    for relay in relays {
-        relay.await.unwrap();
+    while let Some(ended) = relays.join_next().await {
+        ended.unwrap();
     }
     let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (customer, id) in told.lock().drain(..) {

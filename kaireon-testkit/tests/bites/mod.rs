@@ -1,11 +1,13 @@
 //! Each broken store fails the cases named after its rule, and passes those that have nothing to do with it.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use kaireon_testkit::broken::{Fixture, Flaw};
 use kaireon_testkit::{StoreFixture, model, store, suite};
+use parking_lot::Mutex;
 
 /// A case that waits for what a broken store lost has failed long before.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -16,6 +18,9 @@ const TRIES: usize = 6;
 /// How many broken stores are run at once: more would starve each other, and hide races.
 const AT_ONCE: usize = 3;
 
+/// How long all broken stores together may take to be done with one of them: whoever needs more has stopped.
+const HANG: Duration = Duration::from_secs(600);
+
 /// The name of the threads on which broken stores run.
 const QUIET: &str = "broken-store";
 
@@ -24,10 +29,11 @@ async fn fails(case: &suite::Case<dyn StoreFixture>, flaw: Flaw) -> bool {
     suite::attempt(case, &fixture, LIMIT).await.is_err()
 }
 
-/// The names of the cases that fail on a store with this flaw.
-async fn failing(flaw: Flaw) -> BTreeSet<&'static str> {
+/// The names of the cases that fail on a store with this flaw. `at` is told which one runs.
+async fn failing(flaw: Flaw, at: impl Fn(&'static str)) -> BTreeSet<&'static str> {
     let mut failing = BTreeSet::new();
     for case in store::CASES {
+        at(case.name);
         let tries = if flaw.caught_by().contains(&case.name) {
             TRIES
         } else {
@@ -43,9 +49,18 @@ async fn failing(flaw: Flaw) -> BTreeSet<&'static str> {
     failing
 }
 
+/// A runtime for one broken store: what its cases leave behind, a relay that turns for ever, ends with it.
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name(QUIET)
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
 /// All flaws, a few at once.
 fn all_failing() -> Vec<(Flaw, BTreeSet<&'static str>)> {
-    let places = Arc::new(tokio::sync::Semaphore::new(AT_ONCE));
     // Cases that fail as they should are no news: what their threads panic with is not printed.
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -53,28 +68,40 @@ fn all_failing() -> Vec<(Flaw, BTreeSet<&'static str>)> {
             usual(panic);
         }
     }));
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(4)
-        .thread_name(QUIET)
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let run = |&flaw: &Flaw| {
-            let places = Arc::clone(&places);
-            let task = tokio::spawn(async move {
-                let _place = places.acquire().await.expect("nobody closes it");
-                failing(flaw).await
-            });
-            (flaw, task)
+    let next = Arc::new(AtomicUsize::new(0));
+    let at_work = Arc::new(Mutex::new(BTreeMap::new()));
+    let (done, results) = mpsc::channel();
+    for place in 0..AT_ONCE {
+        let (next, at_work, done) = (Arc::clone(&next), Arc::clone(&at_work), done.clone());
+        let work = move || {
+            while let Some(&flaw) = Flaw::ALL.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let at = |case| {
+                    at_work.lock().insert(place, (flaw, case));
+                };
+                let runtime = runtime();
+                let failing = runtime.block_on(failing(flaw, at));
+                runtime.shutdown_background();
+                if done.send((flaw, failing)).is_err() {
+                    return;
+                }
+            }
+            at_work.lock().remove(&place);
         };
-        let tasks: Vec<_> = Flaw::ALL.iter().map(run).collect();
-        let mut found = Vec::new();
-        for (flaw, task) in tasks {
-            found.push((flaw, task.await.expect("cases are caught when they panic")));
+        let thread = std::thread::Builder::new().name(QUIET.to_owned());
+        thread.spawn(work).unwrap();
+    }
+    drop(done);
+    let mut found = Vec::new();
+    loop {
+        match results.recv_timeout(HANG) {
+            Ok(result) => found.push(result),
+            Err(mpsc::RecvTimeoutError::Disconnected) => break,
+            // A case that never yields is not ended by its limit.
+            Err(mpsc::RecvTimeoutError::Timeout) => panic!("hangs: {:?}", at_work.lock()),
         }
-        found
-    })
+    }
+    assert_eq!(found.len(), Flaw::ALL.len(), "a case is caught when it panics");
+    found
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What ran, what did not, and whether that is what was promised.
 
 use std::process::Command;
+use std::time::Duration;
 
 use super::binary::Binary;
 use super::gate::{Permit, Situation};
@@ -8,6 +9,10 @@ use super::output::{Counts, listed, result_line};
 use crate::failure::{Context, Result};
 use crate::process;
 use crate::workspace::Workspace;
+
+/// How long a test binary may say nothing: several times what the longest single test takes on a busy machine. One that
+/// hangs is a failure of its own, and the rest of the run is worth having.
+const SILENCE: Duration = Duration::from_secs(15 * 60);
 
 /// The sums of a run.
 #[derive(Debug, Default)]
@@ -145,7 +150,7 @@ impl Tally {
 
 fn followed(command: &mut Command) -> Result<(Counts, bool)> {
     let mut counts = Counts::default();
-    let status = process::follow(command, |line| {
+    let status = process::follow_while_it_speaks(command, Some(SILENCE), |line| {
         if let Some(result) = result_line(line) {
             counts.add(result);
         }
