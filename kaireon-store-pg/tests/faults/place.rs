@@ -280,6 +280,12 @@ pub(crate) fn answer(event: &Interaction, applied: bool) -> Recorded {
 pub(crate) struct Notes(Arc<Mutex<BTreeMap<String, Vec<String>>>>);
 
 impl Notes {
+    /// How many records were delivered, however often.
+    pub(crate) fn count(&self) -> usize {
+        let distinct = |told: &Vec<String>| told.iter().collect::<std::collections::HashSet<_>>().len();
+        self.0.lock().values().map(distinct).sum()
+    }
+
     /// Asserts that each record was delivered, in whatever order, and others perhaps as well.
     pub(crate) fn assert_delivered(&self, events: &[Interaction]) {
         let notes = self.0.lock();
