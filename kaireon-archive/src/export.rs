@@ -31,7 +31,7 @@ use crate::state::{ExportState, Mark};
 ///
 /// **Memory.** An exporter keeps `max_buffered_bytes` of lines (and about 100 bytes a record beside them, which count),
 /// one page of entries, and while an object is sealed its compressed bytes: with the defaults below 150 MiB, whatever
-/// the number of tenants, days and records. `tests/memory.rs` measures it.
+/// the number of tenants, days and records. `tests/suite/memory.rs` measures it.
 #[derive(Clone)]
 pub struct ExportConfig {
     /// The name of the store that is exported, the same in every process: plans and states are kept by it, and the lane

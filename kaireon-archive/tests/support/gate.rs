@@ -40,6 +40,11 @@ impl Gate {
         self.arrived.acquire().await.unwrap().forget();
     }
 
+    /// Whether a put came to the gate.
+    pub fn was_met(&self) -> bool {
+        self.met.load(Ordering::SeqCst)
+    }
+
     /// Lets it pass.
     pub fn open(&self) {
         self.open.add_permits(1);

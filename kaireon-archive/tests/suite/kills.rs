@@ -1,20 +1,16 @@
 //! A process that records and exports is killed with SIGKILL at random instants, on the embedded store and a folder.
 
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
-
-mod support;
-
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::support::{counted, customer_name, in_force, interaction, key, tenant};
 use kaireon_archive::{Archive, ArchiveConfig, ExportConfig, Exporter, Kind, Place};
 use kaireon_core::store::{Erasure, ErasureId, RecordBatch, ScanQuery};
 use kaireon_core::{CustomerId, Interaction, InteractionStore, TenantId};
 use kaireon_store_embedded::{EmbeddedConfig, EmbeddedStore};
-use support::{counted, customer_name, in_force, interaction, key, tenant};
 
 const PLACE: &str = "KAIREON_ARCHIVE_KILLS_PLACE";
 const CYCLE: &str = "KAIREON_ARCHIVE_KILLS_CYCLE";
@@ -136,7 +132,7 @@ fn kills(test: &str, cycles: u64) {
         let twice: Vec<_> = counts.iter().filter(|(_, count)| **count > 1).collect();
         assert!(twice.is_empty(), "cycle {cycle}: {twice:?}");
         let mut files = Vec::new();
-        support::collect(&place, &mut files);
+        crate::support::collect(&place, &mut files);
         half_written += files
             .iter()
             .filter(|file| file.to_string_lossy().contains("_plans"))
@@ -168,7 +164,7 @@ fn kills(test: &str, cycles: u64) {
         let receipt = store.erase_customer(request.clone()).await.unwrap();
         archive.erase(&request, receipt.generation).await.unwrap();
         let mut files = Vec::new();
-        support::collect(&place, &mut files);
+        crate::support::collect(&place, &mut files);
         for file in files {
             let bytes = std::fs::read(&file).unwrap();
             let text = String::from_utf8_lossy(&bytes);
@@ -181,7 +177,7 @@ fn kills(test: &str, cycles: u64) {
 #[test]
 fn every_record_is_in_the_batches_once_however_often_the_exporter_is_killed() {
     kills(
-        "every_record_is_in_the_batches_once_however_often_the_exporter_is_killed",
+        "kills::every_record_is_in_the_batches_once_however_often_the_exporter_is_killed",
         8,
     );
 }
@@ -189,5 +185,8 @@ fn every_record_is_in_the_batches_once_however_often_the_exporter_is_killed() {
 #[test]
 #[ignore = "soak: a hundred kills"]
 fn every_record_is_in_the_batches_once_after_a_hundred_kills() {
-    kills("every_record_is_in_the_batches_once_after_a_hundred_kills", 100);
+    kills(
+        "kills::every_record_is_in_the_batches_once_after_a_hundred_kills",
+        100,
+    );
 }

@@ -1,21 +1,17 @@
 //! The archive on S3, as moto has it, with requests that fail and replies that are lost.
 
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
-
-mod support;
-
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::support::{customer_name, interaction, key, store, tenant};
 use kaireon_archive::{
     Archive, ArchiveConfig, Compression, ExportConfig, Exporter, Kind, Place, ReadOptions, ReadProgress,
     S3Config,
 };
 use kaireon_core::store::{Erasure, ErasureId};
 use kaireon_core::{CustomerId, Interaction, InteractionId};
-use support::{customer_name, interaction, key, store, tenant};
 
 fn url() -> String {
     std::env::var("KAIREON_TEST_S3_URL").expect("KAIREON_TEST_S3_URL is set in service mode")

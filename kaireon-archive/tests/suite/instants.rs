@@ -1,21 +1,17 @@
 //! A process that dies around each single change of the object store: exports, scans, erasures and retention go on from
 //! there, and every record is in the batches once.
 
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
-
-mod support;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::support::dying::{Dies, Dying, counted_in, shared, texts};
+use crate::support::{customer_name, decision, each_once, interaction, key, noon, store, tenant};
 use kaireon_archive::{Archive, ArchiveConfig, ExportConfig, Exporter, Kind, Place, RetentionPolicy};
 use kaireon_core::store::{Erasure, ErasureId, Generation};
 use kaireon_core::time::{Clock, ManualClock};
 use kaireon_core::{CustomerId, InteractionStore, TenantId};
 use object_store::memory::InMemory;
-use support::dying::{Dies, Dying, counted_in, shared, texts};
-use support::{customer_name, decision, each_once, interaction, key, noon, store, tenant};
 
 const RECORDS: u64 = 24;
 

@@ -1,14 +1,10 @@
 //! Exports of the lane and of what was there before, into folders and memory.
 
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
-
-mod support;
-
 use std::sync::Arc;
 
+use crate::support::{archive, counted, decision, each_once, in_force, interaction, store, tenant};
 use kaireon_archive::{ExportConfig, Exporter, Kind, Place, Progress, ProgressSink};
 use kaireon_core::ErrorKind;
-use support::{archive, counted, decision, each_once, in_force, interaction, store, tenant};
 
 #[tokio::test]
 async fn what_is_recorded_lies_once_in_the_partition_of_its_own_day() {

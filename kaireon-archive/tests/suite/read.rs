@@ -1,18 +1,14 @@
 //! Reading back: everything once, verified, from wherever an earlier reading ended.
 
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
-
-mod support;
-
 use std::collections::BTreeMap;
 
+use crate::support::{archive, batches, decision, interaction, key, store, tenant};
 use kaireon_archive::{
     Archive, ArchiveConfig, Chunk, Compression, ExportConfig, Exporter, Kind, Place, ReadOptions,
     ReadProgress,
 };
 use kaireon_core::store::{Origin, RecordBatch};
 use kaireon_core::{Decision, ErrorKind, Interaction, InteractionStore};
-use support::{archive, batches, decision, interaction, key, store, tenant};
 
 async fn exported(place: Place, compression: Compression, count: u64) -> Archive {
     let store = store().await;
@@ -171,7 +167,7 @@ fn rewrite_manifests(folder: &std::path::Path, object: &std::path::Path, text: &
         .map(|byte| format!("{byte:02x}"))
         .collect();
     let mut found = Vec::new();
-    support::collect(&folder.join("exports/acme/_manifests"), &mut found);
+    crate::support::collect(&folder.join("exports/acme/_manifests"), &mut found);
     for path in found {
         let mut manifest: serde_json::Value =
             serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();

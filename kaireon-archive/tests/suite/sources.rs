@@ -1,19 +1,15 @@
 //! Archives of stores on real servers, read by a program that knows nothing of us.
 
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
-
-mod support;
-
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
+use crate::support::{archive, counted, decision, each_once, in_force, interaction, key, store, tenant};
 use kaireon_archive::{Archive, ArchiveConfig, Compression, ExportConfig, Exporter, Kind, Place};
 use kaireon_connect::postgres::PgConnectConfig;
 use kaireon_core::{InteractionId, InteractionStore};
 use kaireon_store_pg::{PgStore, PgStoreConfig, PgStoreOptions};
 use sqlx::{AssertSqlSafe, Connection, Executor};
-use support::{archive, counted, decision, each_once, in_force, interaction, key, store, tenant};
 
 fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is set in service mode"))
