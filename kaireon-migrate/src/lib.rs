@@ -98,6 +98,7 @@ mod step;
 mod stores;
 mod switch;
 mod transition;
+mod verify;
 
 pub use backend::Backend;
 pub use current::Freshness;
@@ -113,3 +114,7 @@ pub use step::{Audit, Change, Drained, Force, OldRows, Step};
 pub use stores::Stores;
 pub use switch::{SwitchConfig, SwitchStore};
 pub use transition::transition;
+pub use verify::{
+    Difference, Kind, KindReport, Name, NotCompared, Progress, Sample, Verifier, VerifyConfig, VerifyReport,
+    Why,
+};

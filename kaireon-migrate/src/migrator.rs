@@ -192,12 +192,20 @@ impl Migrator {
         self.enforce(tenant).await
     }
 
-    fn settings(&self) -> &crate::Settings {
+    pub(crate) fn settings(&self) -> &crate::Settings {
         self.switch.settings()
     }
 
+    pub(crate) fn stores(&self) -> &crate::Stores {
+        self.switch.stores()
+    }
+
+    pub(crate) const fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
     /// Sets what was measured.
-    async fn note(&self, tenant: &TenantId, step: Step, why: &str) -> Result<Known> {
+    pub(crate) async fn note(&self, tenant: &TenantId, step: Step, why: &str) -> Result<Known> {
         let change = Change::new(step, AUTHOR, why, self.clock.now())?;
         self.settings().change(tenant, &change).await
     }

@@ -4,3 +4,4 @@ mod properties;
 mod settings;
 mod simulation;
 mod switch;
+mod verify;

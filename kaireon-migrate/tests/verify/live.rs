@@ -1,0 +1,107 @@
+//! Each difference, with writers, erasures and a lane that lags going on all the time.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+
+use super::flaw::Flaw;
+use super::{Pair, Writers, config, count};
+use crate::switch::tenant;
+
+/// Compares while writers write; returns how much they wrote.
+pub(crate) async fn compared(pair: &Pair, flaw: Flaw, seed: u64) -> u64 {
+    flaw.make(pair).await;
+    let relay = pair.relay(seed, 40);
+    let writers = Writers::of(pair, seed);
+    // In a task of its own: a comparison can be one.
+    let verifier = pair.verifier(config());
+    let report = tokio::spawn(async move { verifier.run().await }).await.unwrap();
+    let written = writers.stop().await;
+    flaw.check(&report.unwrap());
+    drop(relay);
+    written
+}
+
+#[tokio::test]
+async fn still_stores_are_compared() {
+    for flaw in Flaw::ALL {
+        let pair = Pair::equal().await;
+        flaw.make(&pair).await;
+        let report = pair.verifier(config()).run().await.unwrap();
+        flaw.check(&report);
+        if flaw == Flaw::None {
+            let rows = report.of(kaireon_migrate::Kind::Interactions).unwrap();
+            assert_eq!(rows.equal, count(pair.source.as_ref(), &tenant()).await);
+            assert!(report.of(kaireon_migrate::Kind::Summaries).unwrap().equal > rows.equal);
+            assert_eq!(report.of(kaireon_migrate::Kind::Tombstones).unwrap().equal, 1);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_difference_is_found_and_no_other_while_both_are_written_to() {
+    let mut written = 0;
+    for seeds in [0..12_u64, 12..24, 24..36] {
+        let runs = seeds.map(|seed| async move {
+            let pair = Pair::equal().await;
+            let flaw = Flaw::ALL[usize::try_from(seed).unwrap() % Flaw::ALL.len()];
+            compared(&pair, flaw, seed).await
+        });
+        written += join_all(runs).await.into_iter().sum::<u64>();
+    }
+    assert!(written > 1_000, "{written} writes are no traffic");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_side_that_lags_may_be_the_source() {
+    use kaireon_migrate::{Kind, Side, Verifier};
+    let pair = Pair::equal().await;
+    Flaw::MissingRow.make(&pair).await;
+    let relay = pair.relay(7, 40);
+    let writers = Writers::of(&pair, 7);
+    // The authority is the target now, which has a row that the source lacks.
+    let verifier = Verifier::new(
+        tenant(),
+        Arc::clone(&pair.target),
+        Arc::clone(&pair.source),
+        Side::Target,
+    );
+    let report = verifier.with_config(config()).run().await.unwrap();
+    writers.stop().await;
+    Flaw::ExtraRow.check(&report);
+    assert_eq!(report.of(Kind::Interactions).unwrap().extra, 1);
+    drop(relay);
+}
+
+/// Of the summaries of a customer who is written to without pause nothing can be said, and nothing wrong is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_customer_who_is_written_to_all_the_time_is_no_difference() {
+    use kaireon_core::time::{Clock, SystemClock};
+    use kaireon_migrate::{Kind, Why};
+    let pair = Pair::equal().await;
+    let relay = pair.relay(3, 30);
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let writing = tokio::spawn({
+        let (source, stop) = (Arc::clone(&pair.source), Arc::clone(&stop));
+        async move {
+            let mut number = 1_000;
+            while !stop.load(std::sync::atomic::Ordering::SeqCst) {
+                number += 1;
+                let made = super::row("still-9", number, SystemClock.now());
+                source.record_event(made).await.unwrap();
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            }
+        }
+    });
+    let report = pair.verifier(config()).run().await.unwrap();
+    stop.store(true, std::sync::atomic::Ordering::SeqCst);
+    writing.await.unwrap();
+    assert_eq!(report.evidence().differences(), 0, "{report:?}");
+    assert!(report.of(Kind::Interactions).unwrap().is_clean(), "{report:?}");
+    let summaries = report.of(Kind::Summaries).unwrap();
+    assert!(
+        summaries.not_compared.iter().all(|part| part.why == Why::Busy),
+        "{report:?}"
+    );
+    drop(relay);
+}

@@ -1,0 +1,123 @@
+//! A comparison as evidence of a migration.
+
+use std::sync::Arc;
+
+use kaireon_core::outbox::Lane;
+use kaireon_core::store::{Origin, RecordBatch};
+use kaireon_core::{ErrorKind, InteractionStore};
+use kaireon_migrate::{Kind, Missing, Phase, Refused, Step};
+
+use super::config;
+use crate::switch::{Process, World, emptied, event, rows, tenant};
+
+/// Brings a tenant to verifying, with what was there before on the target as well.
+async fn verifying(world: &World, process: &Process) {
+    let ask = |step| process.ask(step, world);
+    process.start(world, kaireon_migrate::DualWrite::Async).await;
+    let known = process.migrator.observe(&tenant()).await.unwrap();
+    let export = known.setting.under_way().unwrap().in_force.unwrap().source;
+    let begin = ask(Step::BeginBackfill { export });
+    process.migrator.change(&tenant(), &begin).await.unwrap();
+    let before = rows(process.stores[0].as_ref()).await;
+    let batch = RecordBatch::accepted(Origin::Backfill, before.into_values());
+    assert!(
+        process.stores[1]
+            .record_events(batch)
+            .await
+            .unwrap()
+            .is_complete()
+    );
+    let complete = ask(Step::CompleteBackfill { bad_lines: 0 });
+    process.migrator.change(&tenant(), &complete).await.unwrap();
+}
+
+async fn missing(process: &Process, world: &World) -> Vec<Missing> {
+    let pass = process.ask(Step::PassGate, world);
+    let error = process.migrator.change(&tenant(), &pass).await.unwrap_err();
+    let refused = std::error::Error::source(&error).unwrap();
+    refused.downcast_ref::<Refused>().unwrap().missing.clone()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_gate_is_passed_by_a_comparison_that_found_the_stores_equal() {
+    let world = World::new();
+    let process = world.process();
+    for number in 0..20 {
+        process.switch.record_event(event("anna", number)).await.unwrap();
+    }
+    let refused = process.migrator.verify(&tenant(), config()).await.unwrap_err();
+    assert_eq!(
+        refused.kind(),
+        ErrorKind::Conflict,
+        "there is nothing to compare yet"
+    );
+    let relays = process.replicate();
+    verifying(&world, &process).await;
+    process.migrator.measure(&tenant()).await.unwrap();
+    assert!(missing(&process, &world).await.contains(&Missing::Verification));
+    process.switch.record_event(event("bert", 1)).await.unwrap();
+    let (report, known) = process.migrator.verify(&tenant(), config()).await.unwrap();
+    assert!(report.is_clean(), "{report:?}");
+    let evidence = known.setting.under_way().unwrap().evidence.verification.unwrap();
+    assert_eq!(evidence, report.evidence());
+    assert!(evidence.equal > 21);
+    // It grows old.
+    world.clock.advance(chrono::TimeDelta::hours(2));
+    process.migrator.measure(&tenant()).await.unwrap();
+    let stale = missing(&process, &world).await;
+    assert!(
+        matches!(stale[..], [Missing::FresherEvidence { .. }]),
+        "{stale:?}"
+    );
+    process.migrator.verify(&tenant(), config()).await.unwrap();
+    let pass = process.ask(Step::PassGate, &world);
+    let known = process.migrator.change(&tenant(), &pass).await.unwrap();
+    assert_eq!(known.setting.phase, Phase::Ready);
+    // A difference that is found later takes it back.
+    super::put(process.stores[1].as_ref(), [event("carl", 1)]).await;
+    let (report, known) = process.migrator.verify(&tenant(), config()).await.unwrap();
+    assert_eq!(report.of(Kind::Interactions).unwrap().extra, 1);
+    assert_eq!(known.setting.phase, Phase::Verifying);
+    assert!(
+        missing(&process, &world)
+            .await
+            .iter()
+            .any(|missing| matches!(missing, Missing::Equality { .. }))
+    );
+    drop(relays);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_comparison_across_which_the_migration_moved_on_is_no_evidence() {
+    let world = World::new();
+    let process = world.process();
+    process.switch.record_event(event("anna", 1)).await.unwrap();
+    let relays = process.replicate();
+    verifying(&world, &process).await;
+    let verifier = process.migrator.verifier(&tenant(), config()).await.unwrap();
+    let once = Arc::new(std::sync::Once::new());
+    let (migrator, change) = (process.migrator.clone(), process.ask(Step::RollBack, &world));
+    let (told, moved) = std::sync::mpsc::channel();
+    let verifier = verifier.with_progress(move |_| {
+        let (migrator, change, told) = (migrator.clone(), change.clone(), told.clone());
+        once.call_once(|| {
+            tokio::task::block_in_place(|| {
+                tokio::runtime::Handle::current().block_on(async {
+                    migrator.change(&tenant(), &change).await.unwrap();
+                });
+            });
+            told.send(()).unwrap();
+        });
+    });
+    let error = process
+        .migrator
+        .verify_with(&tenant(), verifier)
+        .await
+        .unwrap_err();
+    moved.recv().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    let known = process.switch.settings().read(&tenant()).await.unwrap();
+    assert_eq!(known.setting.phase, Phase::Single);
+    emptied(&process.stores[0], Lane::Replicate).await;
+    drop(relays);
+}
