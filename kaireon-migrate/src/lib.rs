@@ -112,7 +112,7 @@ pub use setting::{Completeness, Draining, Migration, Passed, Phase, Purpose, Sid
 pub use settings::{Known, Settings};
 pub use step::{Audit, Change, Drained, Force, OldRows, Step};
 pub use stores::Stores;
-pub use switch::{SwitchConfig, SwitchStore};
+pub use switch::{Agreement, ReadSampling, ReadTrace, SwitchConfig, SwitchStore, Traced};
 pub use transition::transition;
 pub use verify::{
     Difference, Kind, KindReport, Name, NotCompared, Progress, Sample, Verifier, VerifyConfig, VerifyReport,

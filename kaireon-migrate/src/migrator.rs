@@ -10,8 +10,8 @@ use kaireon_core::{Error, ErrorKind, InteractionStore, Result, TenantId};
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    Backend, Change, Drained, Draining, Force, Known, Purpose, Replication, Side, Step, StoreMark,
-    SwitchStore, TenantSetting,
+    Backend, Change, Drained, Draining, Force, Known, Purpose, ReadComparison, Replication, Side, Step,
+    StoreMark, SwitchStore, TenantSetting,
 };
 
 /// The pauses between two looks at a lane that is being emptied.
@@ -170,6 +170,25 @@ impl Migrator {
             dead_letters: backlog.dead_letters,
         };
         self.note(tenant, Step::Replicated { replication }, "a measure of the lane")
+            .await
+    }
+
+    /// Sets what this process's [sample](crate::ReadSampling) of the tenant's reads says as evidence for the gate: nothing
+    /// compared, where there is none.
+    ///
+    /// # Errors
+    /// As for [`change`](Self::change).
+    pub async fn note_reads(&self, tenant: &TenantId) -> Result<Known> {
+        let at = self.clock.now();
+        let sample = self.switch.read_comparison(tenant, at).await?;
+        let reads = sample.unwrap_or(ReadComparison {
+            at,
+            compared: 0,
+            different: 0,
+            baseline_compared: 0,
+            baseline_different: 0,
+        });
+        self.note(tenant, Step::ReadsCompared { reads }, "a sample of live reads")
             .await
     }
 

@@ -3,6 +3,8 @@
 mod cursor;
 mod erase;
 mod read;
+mod sample;
+mod trace;
 mod write;
 
 use std::borrow::Cow;
@@ -23,8 +25,12 @@ use kaireon_core::{
     TenantId,
 };
 
+use self::sample::{Answer, Read, Samples};
 use crate::current::Current;
 use crate::{Freshness, Settings, Stores};
+
+pub use sample::ReadSampling;
+pub use trace::{Agreement, ReadTrace, Traced};
 
 /// The name in capabilities, errors and metrics.
 const BACKEND: &str = "switch";
@@ -40,6 +46,8 @@ pub struct SwitchConfig {
     pub write_wait: Duration,
     /// How long one attempt at the other store may take where a caller waits for it; 1 s by default.
     pub attempt: Duration,
+    /// Which share of reads is compared on both sides of a migration; none by default.
+    pub reads: ReadSampling,
 }
 
 impl SwitchConfig {
@@ -51,6 +59,7 @@ impl SwitchConfig {
             freshness: Freshness::default(),
             write_wait: Duration::from_secs(5),
             attempt: Duration::from_secs(1),
+            reads: ReadSampling::default(),
         }
     }
 }
@@ -83,6 +92,7 @@ struct Inner {
     stores: Stores,
     current: Arc<Current>,
     config: SwitchConfig,
+    samples: Samples,
 }
 
 impl fmt::Debug for SwitchStore {
@@ -99,7 +109,7 @@ impl SwitchStore {
     ///
     /// # Errors
     /// `Config` where a store cannot be one of a switch: it has no fences, takes no replicated records, or has no outbox
-    /// or no erasure.
+    /// or no erasure; or the share of compared reads is not from 0 to 1.
     pub fn new(stores: Stores, settings: Settings, config: SwitchConfig) -> Result<Self> {
         for (name, store) in stores.iter() {
             let can = store.capabilities();
@@ -115,11 +125,14 @@ impl SwitchStore {
                 }
             }
         }
+        config.reads.check()?;
         let current = Arc::new(Current::new(settings, config.freshness));
+        let samples = Samples::new(config.reads);
         Ok(Self(Arc::new(Inner {
             stores,
             current,
             config,
+            samples,
         })))
     }
 
@@ -145,6 +158,28 @@ impl SwitchStore {
     #[must_use]
     pub fn settings(&self) -> &Settings {
         self.0.current.settings()
+    }
+
+    /// What this process's sample of a tenant's reads says, for the attempt that its setting names; `None` where none was
+    /// compared. The share is [`ReadSampling::fraction`].
+    ///
+    /// # Errors
+    /// The settings store's.
+    ///
+    /// # Dropped futures
+    /// Nothing is left behind.
+    pub async fn read_comparison(
+        &self,
+        tenant: &TenantId,
+        now: kaireon_core::time::Timestamp,
+    ) -> Result<Option<crate::ReadComparison>> {
+        let seen = self.0.current.newer(tenant, tokio::time::Instant::now()).await?;
+        Ok(self.0.samples.of(tenant, seen.setting(), now))
+    }
+
+    /// Begins the sample of a tenant's reads anew: once what made them differ was cured.
+    pub fn restart_read_comparison(&self, tenant: &TenantId) {
+        self.0.samples.restart(tenant);
     }
 
     pub(crate) fn current(&self) -> &Arc<Current> {
@@ -219,6 +254,13 @@ impl InteractionStore for SwitchStore {
         loop {
             let answer = self.0.read_from(&reading)?.get_summaries(query.clone()).await;
             if self.0.stands(&mut reading).await {
+                if let Ok(found) = &answer {
+                    self.0.sample(
+                        reading.setting(),
+                        || Read::Summaries(query.clone()),
+                        || Answer::Summaries(found.clone()),
+                    );
+                }
                 return answer;
             }
         }
@@ -229,6 +271,13 @@ impl InteractionStore for SwitchStore {
         loop {
             let answer = self.0.read_from(&reading)?.history(query.clone()).await;
             if self.0.stands(&mut reading).await {
+                if let Ok(found) = &answer {
+                    self.0.sample(
+                        reading.setting(),
+                        || Read::History(query.clone()),
+                        || Answer::History(found.items.clone()),
+                    );
+                }
                 return answer;
             }
         }
@@ -239,6 +288,11 @@ impl InteractionStore for SwitchStore {
         loop {
             let answer = self.0.read_from(&reading)?.decision(tenant, id).await;
             if self.0.stands(&mut reading).await {
+                if let Ok(found) = &answer {
+                    let read = || Read::Decision(tenant.clone(), id.clone());
+                    self.0
+                        .sample(reading.setting(), read, || Answer::Decision(found.clone()));
+                }
                 return answer;
             }
         }

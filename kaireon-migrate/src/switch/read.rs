@@ -7,8 +7,8 @@ use kaireon_core::{Effect, Error, ErrorKind, InteractionStore, Result, TenantId}
 use tokio::time::Instant;
 
 use super::{BACKEND, Inner, cursor};
-use crate::Backend;
 use crate::current::Seen;
+use crate::{Backend, TenantSetting};
 
 /// How often a read follows a setting that changes under it.
 const TRIES: u32 = 8;
@@ -18,6 +18,13 @@ pub(super) struct Reading<'a> {
     tenant: &'a TenantId,
     seen: Arc<Seen>,
     tries: u32,
+}
+
+impl Reading<'_> {
+    /// The setting that the last answer was asked under.
+    pub(super) fn setting(&self) -> &TenantSetting {
+        self.seen.setting()
+    }
 }
 
 impl Inner {

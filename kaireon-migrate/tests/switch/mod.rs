@@ -6,6 +6,7 @@ mod erasures;
 mod moves;
 mod one;
 mod reads;
+mod samples;
 mod suite;
 
 use std::collections::BTreeMap;
