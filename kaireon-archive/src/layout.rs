@@ -5,7 +5,7 @@
 //! exports/{tenant}/decisions/year=…, exports/{tenant}/summaries/year=…
 //! exports/{tenant}/_manifests/interaction_history/year=2026/month=04/day=30/manifest.json
 //! exports/{tenant}/_customers/interaction_history/year=…/batch-….filter     which customers a batch may hold
-//! exports/{tenant}/_tombstones.json, _erasures/, _state/, tenant.json
+//! exports/{tenant}/_tombstones.json, _erasures/, _state/, _readers/, tenant.json
 //! exports/_plans/{source}/{tenant}/….json                                   batches that are being written
 //! ```
 //!
@@ -175,6 +175,12 @@ impl TenantPaths {
             &self.folder,
             &format!("{id}.json"),
         ])
+    }
+
+    /// What a reader keeps of itself.
+    pub(crate) fn checkpoint(&self, name: &str) -> Path {
+        let name = format!("{}.json", encode(name));
+        path(&[ROOT, &self.folder, "_readers", &name])
     }
 
     /// Whether a plan is of this tenant.

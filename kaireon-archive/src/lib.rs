@@ -64,6 +64,7 @@
 //! - **Memory is bounded**: see [`ExportConfig`], [`ReadOptions`] and [`Exporter::retain`].
 
 mod archive;
+mod checkpoint;
 mod config;
 mod day;
 mod erase;

@@ -1,6 +1,6 @@
 //! Objects: lines gathered, sealed with their checksum, and taken apart again.
 
-use std::io::{BufRead, BufReader, Cursor, Read};
+use std::io::{BufRead, Cursor, Read};
 
 use bytes::Bytes;
 use kaireon_core::digest::{Digest, TenantKey};
@@ -186,7 +186,7 @@ fn no_zstd() -> Error {
 fn decoder(bytes: Bytes) -> Result<Box<dyn BufRead + Send>> {
     let decoder = zstd::stream::read::Decoder::with_buffer(Cursor::new(bytes))
         .map_err(|error| corrupt("an object is no zstd").with_source(error))?;
-    Ok(Box::new(BufReader::new(decoder)))
+    Ok(Box::new(std::io::BufReader::new(decoder)))
 }
 
 #[cfg(not(feature = "zstd"))]

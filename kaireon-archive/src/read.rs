@@ -35,6 +35,8 @@ pub struct Chunk<T> {
     pub object: String,
     /// The records, each with the generation it was accepted under.
     pub records: Vec<Accepted<T>>,
+    /// The line of each of them, from 1.
+    pub lines: Vec<u64>,
     /// Lines between them that are no records, and so are not among them.
     pub bad: Vec<BadLine>,
     /// Where to go on in this day once the chunk was applied.

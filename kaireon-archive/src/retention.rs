@@ -150,6 +150,18 @@ impl Exporter {
 }
 
 impl Archive {
+    /// Up to where [`Exporter::retain`] has purged the tenant's store, or is about to; `None` where it never has. What lies
+    /// before it is in the archive still, and in the store's summaries.
+    ///
+    /// # Errors
+    /// As every operation of the object store; `Corrupt` when what is kept of it is not what was written.
+    ///
+    /// # Dropped futures
+    /// Nothing is left behind.
+    pub async fn purged_before(&self, tenant: &TenantId) -> Result<Option<Timestamp>> {
+        Ok(self.retention_state(tenant).await?.purged_before)
+    }
+
     pub(crate) async fn retention_state(&self, tenant: &TenantId) -> Result<RetentionState> {
         let found = read_json(self.place(), &TenantPaths::new(tenant).retention()).await?;
         Ok(found.map(|(state, _)| state).unwrap_or_default())

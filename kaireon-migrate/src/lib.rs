@@ -48,7 +48,8 @@
 //!
 //! [`SwitchStore`] is an interaction store over several, each tenant on the one that its setting names. For each of its
 //! stores run a relay of the `publish` lane, as ever, and one of the `replicate` lane with a [`ReplicateSink`]; any number
-//! of processes may. [`Migrator`] makes changes and acts on them.
+//! of processes may. [`Migrator`] makes changes and acts on them. [`Backfiller`] applies what the tenant's archive holds to
+//! the target of its migration.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -84,6 +85,7 @@
 //! The decisions behind it: `docs/decisions/0011-the-tenant-switch.md`.
 
 mod backend;
+mod backfill;
 mod current;
 mod evidence;
 mod gate;
@@ -101,6 +103,9 @@ mod transition;
 mod verify;
 
 pub use backend::Backend;
+pub use backfill::{
+    BackfillConfig, BackfillProgress, BackfillReport, BackfillState, Backfiller, Drive, Pace, Unapplied,
+};
 pub use current::Freshness;
 pub use evidence::{Backfill, Evidence, InForce, ReadComparison, Replication, StoreMark, Verification};
 pub use gate::gate;

@@ -21,7 +21,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(2), Duration::from_m
 const TRIES: u32 = 16;
 
 /// Who the library's own changes are by.
-const AUTHOR: &str = "kaireon";
+pub(crate) const AUTHOR: &str = "kaireon";
 
 /// Carries out what tenants' settings say.
 ///
@@ -209,6 +209,10 @@ impl Migrator {
                 .await?;
         }
         self.enforce(tenant).await
+    }
+
+    pub(crate) const fn switch(&self) -> &SwitchStore {
+        &self.switch
     }
 
     pub(crate) fn settings(&self) -> &crate::Settings {

@@ -22,6 +22,10 @@ pub enum Missing {
     OtherTarget,
     /// It was not seen yet that every write is replicated.
     LanesInForce,
+    /// An export of the source.
+    Export,
+    /// An export of the source whose first run has ended and which says how far it has come.
+    WholeExport,
     /// The export does not reach to where every write was replicated.
     LaterExport,
     /// A backfill that is complete.
@@ -144,6 +148,10 @@ impl fmt::Display for Missing {
             }
             Self::OtherTarget => f.write_str("the tenant is on the target already"),
             Self::LanesInForce => f.write_str("it was not confirmed that every write is replicated"),
+            Self::Export => f.write_str("the archive holds no export of the source"),
+            Self::WholeExport => {
+                f.write_str("the export of the source is not whole: its first run has not ended")
+            }
             Self::LaterExport => f.write_str("the export does not reach to where every write was replicated"),
             Self::Backfill => f.write_str("the backfill is not complete"),
             Self::AppliedLines { bad_lines } => {

@@ -103,11 +103,22 @@ impl Settings {
     /// # Dropped futures
     /// It was made wholly or not at all.
     pub async fn change(&self, tenant: &TenantId, change: &Change) -> Result<Known> {
+        self.change_where(tenant, change, |_| Ok(())).await
+    }
+
+    /// The same, of a setting of which something holds.
+    pub(crate) async fn change_where(
+        &self,
+        tenant: &TenantId,
+        change: &Change,
+        holds: impl Fn(&TenantSetting) -> Result<()> + Send,
+    ) -> Result<Known> {
         for _ in 0..TRIES {
             let known = self.read(tenant).await?;
             if self.was_made(tenant, change, &known).await? {
                 return Ok(known);
             }
+            holds(&known.setting)?;
             let next = transition(&known.setting, change)?;
             let write = SettingWrite {
                 id: change.id.clone(),

@@ -1,5 +1,6 @@
 //! The tests of the tenant switch.
 
+mod backfill;
 mod properties;
 mod settings;
 mod simulation;

@@ -72,7 +72,7 @@ impl<T: Archived> DayReader<T> {
         if self.open.is_none() && !self.open_next().await? {
             return Ok(None);
         }
-        let mut records = Vec::new();
+        let (mut records, mut numbers) = (Vec::new(), Vec::new());
         let mut bad = Vec::new();
         let Some(open) = &mut self.open else {
             return Ok(None);
@@ -85,7 +85,10 @@ impl<T: Archived> DayReader<T> {
             };
             open.read = number;
             match read_line::<T>(line, &self.tenant, self.day) {
-                Ok(record) => records.push(record),
+                Ok(record) => {
+                    records.push(record);
+                    numbers.push(number);
+                }
                 Err(reason) => bad.push(BadLine {
                     object: open.name.clone(),
                     line: number,
@@ -117,6 +120,7 @@ impl<T: Archived> DayReader<T> {
             day: self.day,
             object,
             records,
+            lines: numbers,
             bad,
             position: self.position.clone(),
         }))

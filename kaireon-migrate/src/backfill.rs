@@ -1,0 +1,265 @@
+//! The backfill: what a tenant's archive holds is applied to the target of its migration.
+
+mod check;
+mod kept;
+mod pace;
+mod progress;
+mod run;
+mod work;
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use kaireon_archive::Archive;
+use kaireon_core::{Error, InteractionId, Result, TenantId};
+
+pub use pace::{Drive, Pace};
+pub use progress::{BackfillProgress, BackfillReport, BackfillState, Unapplied};
+
+use crate::{Change, Known, Migrator, Missing, Phase, Refused, Step, TenantSetting};
+use kept::{Attempt, Kept};
+
+/// How a backfill works.
+///
+/// **Memory.** `parallel` objects of the archive (16 MiB each, unless it was written with more), as many chunks of
+/// records, and 60 bytes for each object of the archive and each tombstone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackfillConfig {
+    /// The name of whoever runs it; unique by default. A run of the same name takes over from one that was killed at once,
+    /// another one when its lease is over.
+    pub owner: String,
+    /// How many days are applied at once; 4 by default, 0 counts as 1.
+    pub parallel: usize,
+    /// How many records are read, and at most written, at once; 1,000 by default, 0 counts as 1.
+    pub chunk_records: usize,
+    /// How often what was done is kept, and the pace, the setting, the stores and the tombstones are looked at; 1 s by
+    /// default. A run that is killed repeats as much.
+    pub every: Duration,
+    /// How long a process that is not heard of keeps the backfill to itself; 30 s by default. Clocks that differ by more make
+    /// two processes do the same work, which is harmless: one of them is told and stops.
+    pub lease: Duration,
+}
+
+impl Default for BackfillConfig {
+    fn default() -> Self {
+        Self {
+            owner: format!("backfill-{}", InteractionId::fresh()),
+            parallel: 4,
+            chunk_records: 1_000,
+            every: Duration::from_secs(1),
+            lease: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Applies a tenant's archive to the target of its migration, beside the live dual writes.
+///
+/// ```no_run
+/// # async fn fill(migrator: kaireon_migrate::Migrator, archive: kaireon_archive::Archive) -> kaireon_core::Result<()> {
+/// use kaireon_migrate::{BackfillConfig, Backfiller};
+///
+/// let acme = kaireon_core::TenantId::new("acme")?;
+/// let backfiller = Backfiller::new(migrator, archive, BackfillConfig::default());
+/// backfiller.begin(&acme, "ops@example.com", "CHG-1207").await?;
+/// let report = backfiller.run(&acme).await?; // after a kill, again
+/// for line in &report.progress.which {
+///     println!("not applied: {line:?}");
+/// }
+/// # Ok(()) }
+/// ```
+///
+/// - **It reads the archive's files alone.** Of the source it asks for its fence, to notice that it is another store than
+///   the one that was exported.
+/// - **What it may begin from**: an export of the source whose first run has ended, and whose end lies behind the proof that
+///   every write carries a `replicate` entry. What the export lacks comes by that lane.
+/// - **Tombstones first**, and again whenever there are new ones in the archive, and a last time before it is complete. So
+///   whoever is erased before, meanwhile or in between is not brought back, also where the erasure did not go through the
+///   [`SwitchStore`](crate::SwitchStore).
+/// - **Records** are written with origin `Backfill`, under the generation and the id that the archive holds and the epoch of
+///   the setting: into no lane, so nothing is published or replicated a second time. What the dual writes brought first is a
+///   duplicate.
+/// - **What retention has purged** from the source is in the archive still. The target's watermark is moved to where the
+///   archive's retention has come, first; records before it then count in the summaries and leave no row
+///   ([`record_events`](kaireon_core::InteractionStore::record_events)), which is the base below the watermark. The archived
+///   summaries themselves are not applied: they are a fold of the same records, which would be counted twice. A purge that
+///   did not go by [`Exporter::retain`](kaireon_archive::Exporter::retain) is not known of: what it removed comes back on the
+///   target, and a verification tells.
+/// - **Bad lines, objects that cannot be read, and rows that the target refuses for good** are named, by object and line, and
+///   are not done: the backfill is not complete, and each further run tries them, and their day, again.
+/// - **It is resumed** by calling [`run`](Self::run) again, after a kill too. How far it has come lies beside the archive, per
+///   tenant and target, changed by compare-and-set; what was applied and not yet noted is a duplicate the second time. It does
+///   not lie in the settings store, which keeps every version for good as its trail, nor on either of the two stores.
+/// - **A store that is another one** than before, or went back in time, ends it: the setting says so, and it is begun anew.
+///
+/// A second attempt at the same target more than the dedupe horizon (30 days) after the first may count in the summaries
+/// again what retention had purged before the first, because the target may have forgotten those keys by then: begin it on
+/// an empty store.
+#[derive(Clone, Debug)]
+pub struct Backfiller {
+    migrator: Migrator,
+    archive: Archive,
+    config: BackfillConfig,
+}
+
+impl Backfiller {
+    /// A backfiller; nothing is read or written yet.
+    #[must_use]
+    pub const fn new(migrator: Migrator, archive: Archive, config: BackfillConfig) -> Self {
+        Self {
+            migrator,
+            archive,
+            config,
+        }
+    }
+
+    /// Begins a tenant's backfill, or begins it again: it looks at both stores and at the export, and takes the tenant to
+    /// backfilling. Nothing is applied yet; [`run`](Self::run) does that.
+    ///
+    /// # Errors
+    /// `Conflict`, whose source is [`Refused`], where the tenant is in no phase for it, it was not confirmed that every write
+    /// is replicated, there is no export of this source, its first run has not ended, or it does not reach far enough:
+    /// which of these, it says. `InvalidInput` naming `author` or `reason`; those of the stores, the settings and the
+    /// archive.
+    ///
+    /// # Dropped futures
+    /// It was begun or not.
+    pub async fn begin(&self, tenant: &TenantId, author: &str, reason: &str) -> Result<Known> {
+        let states = self.archive.export_state(tenant).await?;
+        // What is missing in any case is said before anything is noted.
+        check::export(&self.settings().read(tenant).await?.setting, &states)?;
+        let seen = self.migrator.observe(tenant).await?;
+        let export = check::export(&seen.setting, &states)?;
+        let step = Step::BeginBackfill { export };
+        let change = Change::new(step, author, reason, self.migrator.clock().now())?;
+        self.migrator.change(tenant, &change).await
+    }
+
+    /// How far a tenant's backfill has come, whichever process runs it: one read of the archive. As of the last second or
+    /// so. `None` where none was run to the tenant's present target.
+    ///
+    /// # Errors
+    /// Those of the settings and of the archive; `Conflict`, whose source is [`Refused`], without a migration under way.
+    ///
+    /// # Dropped futures
+    /// Nothing is left behind.
+    pub async fn progress(&self, tenant: &TenantId) -> Result<Option<BackfillProgress>> {
+        let setting = self.settings().read(tenant).await?.setting;
+        let target = &migration_of(&setting)?.target;
+        let kept: Option<Kept> = self.archive.checkpoint(tenant, &Kept::name(target)).await?;
+        Ok(kept.map(|kept| kept.progress(self.migrator.clock().now())))
+    }
+
+    /// The pace that is set for a tenant's backfill.
+    ///
+    /// # Errors
+    /// As for [`progress`](Self::progress).
+    ///
+    /// # Dropped futures
+    /// Nothing is left behind.
+    pub async fn pace(&self, tenant: &TenantId) -> Result<Pace> {
+        let setting = self.settings().read(tenant).await?.setting;
+        let name = Kept::pace_name(&migration_of(&setting)?.target);
+        Ok(self.archive.checkpoint(tenant, &name).await?.unwrap_or_default())
+    }
+
+    /// Sets the pace of a tenant's backfill. Whoever runs it, in whichever process, goes by it within
+    /// [`every`](BackfillConfig::every), and whoever runs it later from the start.
+    ///
+    /// # Errors
+    /// As for [`progress`](Self::progress).
+    ///
+    /// # Dropped futures
+    /// It was set or not.
+    pub async fn set_pace(&self, tenant: &TenantId, pace: Pace) -> Result<()> {
+        self.change_pace(tenant, |_| pace).await
+    }
+
+    /// Lets a tenant's backfill stand still.
+    ///
+    /// # Errors
+    /// As for [`set_pace`](Self::set_pace).
+    ///
+    /// # Dropped futures
+    /// As for [`set_pace`](Self::set_pace).
+    pub async fn pause(&self, tenant: &TenantId) -> Result<()> {
+        let drive = Drive::Paused;
+        self.change_pace(tenant, |pace| Pace { drive, ..pace }).await
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// As for [`set_pace`](Self::set_pace).
+    ///
+    /// # Dropped futures
+    /// As for [`set_pace`](Self::set_pace).
+    pub async fn resume(&self, tenant: &TenantId) -> Result<()> {
+        let drive = Drive::Running;
+        self.change_pace(tenant, |pace| Pace { drive, ..pace }).await
+    }
+
+    /// Bounds how many rows a second it writes; `None` takes the bound away.
+    ///
+    /// # Errors
+    /// As for [`set_pace`](Self::set_pace).
+    ///
+    /// # Dropped futures
+    /// As for [`set_pace`](Self::set_pace).
+    pub async fn throttle(&self, tenant: &TenantId, max_rows_per_second: Option<NonZeroU32>) -> Result<()> {
+        self.change_pace(tenant, |pace| Pace {
+            max_rows_per_second,
+            ..pace
+        })
+        .await
+    }
+
+    async fn change_pace(
+        &self,
+        tenant: &TenantId,
+        change: impl Fn(Pace) -> Pace + Send + Sync,
+    ) -> Result<()> {
+        let setting = self.settings().read(tenant).await?.setting;
+        let name = Kept::pace_name(&migration_of(&setting)?.target);
+        self.archive
+            .change_checkpoint(tenant, &name, |found: Option<Pace>| {
+                Ok(Some(change(found.unwrap_or_default())))
+            })
+            .await
+    }
+
+    fn settings(&self) -> &crate::Settings {
+        self.migrator.switch().settings()
+    }
+}
+
+fn migration_of(setting: &TenantSetting) -> Result<&crate::Migration> {
+    let from = vec![
+        Phase::DualWrite,
+        Phase::Backfilling,
+        Phase::Verifying,
+        Phase::Ready,
+    ];
+    setting
+        .under_way()
+        .ok_or_else(|| Error::from(refused(setting, Missing::Phase { from })))
+}
+
+/// The backfill that a setting is in.
+fn attempt_of(setting: &TenantSetting) -> Option<Attempt> {
+    let migration = setting.under_way()?;
+    let begun = migration.evidence.backfill?;
+    (setting.phase == Phase::Backfilling).then(|| Attempt {
+        target: migration.target.clone(),
+        started_at: begun.started_at,
+        export: begun.export,
+    })
+}
+
+fn refused(setting: &TenantSetting, missing: Missing) -> Refused {
+    Refused {
+        step: "backfill",
+        phase: setting.phase,
+        missing: vec![missing],
+        can_be_forced: false,
+    }
+}

@@ -1,0 +1,398 @@
+//! One run of a backfill: who is at it, what it looks at while it goes on, and how it ends.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kaireon_archive::Kind;
+use kaireon_core::digest::Digest;
+use kaireon_core::store::{Generation, Purge, Tombstone};
+use kaireon_core::time::Timestamp;
+use kaireon_core::{Error, ErrorKind, InteractionId, Result, TenantId};
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+
+use super::kept::{Attempt, Holder, Kept};
+use super::pace::{Pace, Throttle};
+use super::progress::BackfillReport;
+use super::work::Job;
+use super::{Backfiller, attempt_of, refused};
+use crate::migrator::AUTHOR;
+use crate::{Change, Known, Missing, Phase, Side, Step, StoreMark, TenantSetting};
+
+/// How many tombstones are installed in one call.
+const TOMBSTONES_AT_ONCE: usize = 1_000;
+
+/// One run, beside what its tasks share.
+struct Run<'a> {
+    by: &'a Backfiller,
+    attempt: Attempt,
+    id: InteractionId,
+    /// Until when others leave it alone, as it was kept last.
+    held_until: Timestamp,
+    pace: watch::Sender<Pace>,
+    job: Arc<Job>,
+    tombstones: HashMap<Digest, Generation>,
+    /// Rows that were done at the last look, and when that was.
+    rate: (u64, Instant),
+    rows_per_second: u64,
+}
+
+impl Backfiller {
+    /// Runs a tenant's backfill to its end, from where an earlier run was, and takes the tenant to verifying.
+    ///
+    /// What fails for now (the target, the archive, the settings or the source is away) is tried again without end;
+    /// [`progress`](Self::progress) tells that it stalls and why.
+    ///
+    /// # Errors
+    /// `Conflict`: the tenant is not in backfilling ([`Refused`](crate::Refused)); another process is at it, or has taken it
+    /// over; it was ended or begun again; a store went back in time, which the setting says then. `Unsupported` where the
+    /// archive holds decisions, or a purged past, and the target has none. Those of the target, the archive and the settings
+    /// that no repetition cures. What was applied stays noted, and a further run goes on behind it.
+    ///
+    /// # Dropped futures
+    /// It ends where it is. What was done is noted but for the last second, and others may go on when the lease is over.
+    pub async fn run(&self, tenant: &TenantId) -> Result<BackfillReport> {
+        let setting = self.settings().read(tenant).await?.setting;
+        let attempt = attempt_of(&setting).ok_or_else(|| {
+            let from = vec![Phase::Backfilling];
+            Error::from(refused(&setting, Missing::Phase { from }))
+        })?;
+        let id = InteractionId::fresh();
+        let (kept, held_until) = self.take(tenant, &attempt, &id).await?;
+        let stores = self.migrator.switch().stores();
+        let (set, pace) = watch::channel(self.pace(tenant).await?);
+        let job = Job {
+            tenant: tenant.clone(),
+            archive: self.archive.clone(),
+            target: Arc::clone(stores.get(&attempt.target)?),
+            kept: Mutex::new(kept),
+            throttle: Throttle::new(pace),
+            epoch: RwLock::new(setting.epoch),
+            chunk_records: self.config.chunk_records.max(1),
+            days: Mutex::default(),
+        };
+        let mut run = Run {
+            by: self,
+            attempt,
+            id,
+            held_until,
+            pace: set,
+            job: Arc::new(job),
+            tombstones: HashMap::new(),
+            rate: (0, Instant::now()),
+            rows_per_second: 0,
+        };
+        let ended = run.go().await;
+        // Whoever comes next need not wait. Where it is another's already nothing is changed, and a lease that cannot be given
+        // back ends by itself.
+        let _ = run.keep(Duration::ZERO).await;
+        run.job.kept.lock().holder = None;
+        let known = ended?;
+        let progress = run.job.kept.lock().progress(self.migrator.clock().now());
+        Ok(BackfillReport {
+            completed: known,
+            progress,
+        })
+    }
+
+    /// Takes the backfill, unless another process is at it.
+    async fn take(
+        &self,
+        tenant: &TenantId,
+        attempt: &Attempt,
+        id: &InteractionId,
+    ) -> Result<(Kept, Timestamp)> {
+        let now = self.migrator.clock().now();
+        let until = now + self.config.lease;
+        let mut taken = None;
+        self.archive
+            .change_checkpoint(tenant, &Kept::name(&attempt.target), |found: Option<Kept>| {
+                let found = found.filter(|found| found.attempt == *attempt);
+                let mut kept = found.unwrap_or_else(|| Kept::new(attempt.clone()));
+                let other = |holder: &Holder| holder.owner != self.config.owner && holder.until > now;
+                if kept.holder.as_ref().is_some_and(other) {
+                    return Err(Error::conflict("another process is at this tenant's backfill"));
+                }
+                kept.begin_run(Holder {
+                    owner: self.config.owner.clone(),
+                    run: id.clone(),
+                    until,
+                });
+                taken = Some(kept.clone());
+                Ok(Some(kept))
+            })
+            .await?;
+        let kept = taken.ok_or_else(|| {
+            Error::new(
+                ErrorKind::Internal,
+                "a backfill was taken without being looked at",
+            )
+        })?;
+        Ok((kept, until))
+    }
+}
+
+impl Run<'_> {
+    fn tenant(&self) -> &TenantId {
+        &self.job.tenant
+    }
+
+    fn now(&self) -> Timestamp {
+        self.by.migrator.clock().now()
+    }
+
+    /// Applies what is there; the setting in verifying, where nothing is left.
+    async fn go(&mut self) -> Result<Option<Known>> {
+        while let Err(error) = self.prepare().await {
+            self.wait_out(error).await?;
+        }
+        self.rate = (self.job.kept.lock().rows_done(), Instant::now());
+        let mut tasks = JoinSet::new();
+        for _ in 0..self.by.config.parallel.max(1) {
+            tasks.spawn(Arc::clone(&self.job).work());
+        }
+        let mut ticks = interval(self.by.config.every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                ended = tasks.join_next() => match ended {
+                    None => break,
+                    Some(Ok(ended)) => ended?,
+                    Some(Err(error)) => {
+                        let context = "a task of the backfill ended by a panic";
+                        return Err(Error::new(ErrorKind::Internal, context).with_source(error));
+                    }
+                },
+                _ = ticks.tick() => self.look().await?,
+            }
+        }
+        let whole = self.job.kept.lock().is_whole();
+        if !whole {
+            return Ok(None);
+        }
+        self.complete().await.map(Some)
+    }
+
+    /// What comes before the first record.
+    async fn prepare(&mut self) -> Result<()> {
+        self.look_at_stores().await?;
+        self.install_tombstones().await?;
+        self.move_watermark().await?;
+        self.plan().await
+    }
+
+    /// Waits before something is tried again that failed for now, and keeps the backfill meanwhile.
+    async fn wait_out(&mut self, error: Error) -> Result<()> {
+        if !error.is_transient() {
+            return Err(error);
+        }
+        self.job.kept.lock().stalls(Some(error.to_string()));
+        self.keep_on().await?;
+        sleep(self.by.config.every).await;
+        Ok(())
+    }
+
+    /// Keeps what was done, unless that fails for now and others leave the backfill alone for longer.
+    async fn keep_on(&mut self) -> Result<()> {
+        match self.keep(self.by.config.lease).await {
+            Err(error) if error.is_transient() && self.now() < self.held_until => Ok(()),
+            kept => kept,
+        }
+    }
+
+    /// Notes which days there are to do.
+    async fn plan(&self) -> Result<()> {
+        self.job.days.lock().clear();
+        for kind in [Kind::Interactions, Kind::Decisions] {
+            let found = self.by.archive.days(self.tenant(), kind).await?;
+            if kind == Kind::Decisions && !found.is_empty() && !self.job.target.capabilities().decisions {
+                let backend = self.job.target.capabilities().backend;
+                return Err(Error::unsupported(backend, "record_decisions"));
+            }
+            self.job.kept.lock().expect(kind, &found);
+            let days = found.into_iter().map(|day| (kind, day.day));
+            self.job.days.lock().extend(days);
+        }
+        Ok(())
+    }
+
+    /// What was purged from the source leaves no row on the target either.
+    async fn move_watermark(&self) -> Result<()> {
+        let Some(before) = self.by.archive.purged_before(self.tenant()).await? else {
+            return Ok(());
+        };
+        let tenant = self.tenant().clone();
+        let purge = Purge { tenant, before };
+        self.job.target.purge_before(purge).await.map(|_| ())
+    }
+
+    /// Brings tombstones to the target that came into the archive since the last look.
+    async fn install_tombstones(&mut self) -> Result<()> {
+        let found = self.by.archive.tombstones(self.tenant()).await?;
+        let new = |tombstone: &Tombstone| {
+            let known = self.tombstones.get(&tombstone.customer);
+            known.is_none_or(|known| *known < tombstone.generation)
+        };
+        let new: Vec<Tombstone> = found.into_iter().filter(new).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        for some in new.chunks(TOMBSTONES_AT_ONCE) {
+            let target = &self.job.target;
+            target.install_tombstones(self.tenant(), some.to_vec()).await?;
+            let installed = some.iter().map(|raised| (raised.customer, raised.generation));
+            self.tombstones.extend(installed);
+        }
+        Ok(())
+    }
+
+    /// What is looked at and kept every second. What fails for now is looked at again.
+    async fn look(&mut self) -> Result<()> {
+        let looked = async {
+            self.look_at_setting().await?;
+            self.pace.send_replace(self.by.pace(&self.job.tenant).await?);
+            self.look_at_stores().await?;
+            self.install_tombstones().await
+        };
+        let looked = looked.await;
+        match looked {
+            Err(error) if error.is_transient() => self.job.kept.lock().stalls(Some(error.to_string())),
+            looked => looked?,
+        }
+        self.measure();
+        self.keep_on().await
+    }
+
+    async fn look_at_setting(&self) -> Result<()> {
+        let setting = self.by.settings().read(self.tenant()).await?.setting;
+        if !self.is_of(&setting) {
+            return Err(over());
+        }
+        *self.job.epoch.write() = setting.epoch;
+        Ok(())
+    }
+
+    fn is_of(&self, setting: &TenantSetting) -> bool {
+        attempt_of(setting).as_ref() == Some(&self.attempt)
+    }
+
+    /// Looks at the fences of both stores. The setting is changed only where one of them is not the store that it was.
+    async fn look_at_stores(&self) -> Result<()> {
+        let setting = self.by.settings().read(self.tenant()).await?.setting;
+        let Some((migration, in_force)) =
+            (setting.under_way()).and_then(|migration| Some((migration, migration.in_force?)))
+        else {
+            return Err(over());
+        };
+        for (side, known) in [(Side::Source, in_force.source), (Side::Target, in_force.target)] {
+            let store = self.by.migrator.switch().stores().get(migration.store(side))?;
+            let fence = match store.fence(self.tenant()).await {
+                // Nothing of the source is needed but that it is not another one, which its next answer tells.
+                Err(error) if side == Side::Source && error.is_transient() => continue,
+                fence => fence?,
+            };
+            if !StoreMark::from(&fence).follows(known) {
+                self.by.migrator.observe(self.tenant()).await?;
+                return Err(Error::conflict(
+                    "a store of the migration is another one or went back in time",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn measure(&mut self) {
+        let (before, since) = self.rate;
+        let rows = self.job.kept.lock().rows_done();
+        let millis = since.elapsed().as_millis().max(1);
+        let now = u128::from(rows.saturating_sub(before)) * 1_000 / millis;
+        let now = u64::try_from(now).unwrap_or(u64::MAX);
+        // Of late: each look counts for a quarter.
+        self.rows_per_second = match self.rows_per_second {
+            0 => now,
+            known => (known * 3).saturating_add(now) / 4,
+        };
+        self.rate = (rows, Instant::now());
+        let drive = self.pace.borrow().drive;
+        let mut kept = self.job.kept.lock();
+        kept.drives(drive, self.rows_per_second);
+        let progress = kept.progress(self.now());
+        let left = progress.rows_total.saturating_sub(progress.rows_done);
+        metrics::gauge!("kaireon.backfill.left", "tenant" => self.tenant().to_string()).set(as_gauge(left));
+    }
+
+    /// Keeps what was done, and the backfill for so long.
+    async fn keep(&mut self, lease: Duration) -> Result<()> {
+        let until = self.now() + lease;
+        let mut kept = self.job.kept.lock().clone();
+        if let Some(holder) = &mut kept.holder {
+            holder.until = until;
+        }
+        let name = Kept::name(&self.attempt.target);
+        let (id, attempt) = (&self.id, &self.attempt);
+        let ours = |found: &Kept| {
+            found.attempt == *attempt && found.holder.as_ref().is_some_and(|holder| holder.run == *id)
+        };
+        let archive = &self.by.archive;
+        archive
+            .change_checkpoint(self.tenant(), &name, |found: Option<Kept>| {
+                if !found.as_ref().is_some_and(ours) {
+                    let context = "another process has taken this tenant's backfill over";
+                    return Err(Error::conflict(context));
+                }
+                Ok(Some(kept.clone()))
+            })
+            .await?;
+        self.held_until = until;
+        Ok(())
+    }
+
+    /// Looks a last time, and says that it is complete: of this attempt, whatever others do to the setting meanwhile.
+    async fn complete(&mut self) -> Result<Known> {
+        while let Err(error) = self.look_a_last_time().await {
+            self.wait_out(error).await?;
+        }
+        let step = Step::CompleteBackfill { bad_lines: 0 };
+        let change = Change::new(step, AUTHOR, "the archive was applied to its end", self.now())?;
+        loop {
+            let settings = self.by.settings();
+            let attempt = &self.attempt;
+            let of_this = |setting: &TenantSetting| match attempt_of(setting).as_ref() == Some(attempt) {
+                true => Ok(()),
+                false => Err(over()),
+            };
+            match settings.change_where(&self.job.tenant, &change, of_this).await {
+                Ok(known) => {
+                    let mut kept = self.job.kept.lock();
+                    kept.stalls(None);
+                    kept.complete = true;
+                    return Ok(known);
+                }
+                Err(error) => self.wait_out(error).await?,
+            }
+        }
+    }
+
+    async fn look_a_last_time(&mut self) -> Result<()> {
+        self.look_at_setting().await?;
+        self.install_tombstones().await?;
+        let seen = self.by.migrator.observe(&self.job.tenant).await?;
+        if !self.is_of(&seen.setting) {
+            return Err(over());
+        }
+        Ok(())
+    }
+}
+
+fn over() -> Error {
+    Error::conflict("the backfill was ended or begun again")
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a gauge is a float")]
+fn as_gauge(count: u64) -> f64 {
+    count as f64
+}

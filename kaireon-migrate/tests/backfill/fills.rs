@@ -1,0 +1,204 @@
+//! An archive fills another store, which is then equal.
+
+use std::time::Duration;
+
+use kaireon_archive::RetentionPolicy;
+use kaireon_connect::postgres::PgConnectConfig;
+use kaireon_core::InteractionId;
+use kaireon_migrate::{BackfillState, Phase};
+use kaireon_store_pg::{PgStore, PgStoreConfig, PgStoreOptions};
+use kaireon_testkit::fault::{Fault, Faulty, Plan};
+use sqlx::{AssertSqlSafe, Connection, Executor};
+
+use super::*;
+
+/// Interactions, and with the decisions rows.
+const COUNT: u64 = 300;
+const ROWS: u64 = COUNT + COUNT / 5;
+
+async fn fills(source: Arc<dyn InteractionStore>, target: Arc<dyn InteractionStore>) {
+    let world = World::new(source, target).await.ready(COUNT).await;
+    let begun = world.begin().await;
+    assert_eq!(begun.setting.phase, Phase::Backfilling);
+    let backfiller = world.backfiller();
+    let report = in_time(backfiller.run(&tenant())).await.unwrap();
+    let progress = &report.progress;
+    assert_eq!(report.completed.unwrap().setting.phase, Phase::Verifying);
+    assert_eq!(
+        (progress.rows_done, progress.rows_total, progress.applied),
+        (ROWS, ROWS, ROWS)
+    );
+    assert_eq!(
+        (progress.bytes_done, progress.days_done),
+        (progress.bytes_total, progress.days_total)
+    );
+    assert!(
+        progress.days_total > 12 && progress.bytes_total > 10_000,
+        "{progress:?}"
+    );
+    assert_eq!(progress.state, BackfillState::Complete);
+    assert_eq!(
+        backfiller.progress(&tenant()).await.unwrap().as_ref(),
+        Some(progress)
+    );
+    world.is_equal().await;
+    // There is nothing left to run.
+    let again = backfiller.run(&tenant()).await.unwrap_err();
+    assert_eq!(again.kind(), kaireon_core::ErrorKind::Conflict);
+    world.source.disconnect().await.unwrap();
+    world.target.disconnect().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_archive_of_memory_fills_memory() {
+    fills(memory(), memory()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_archive_of_memory_fills_the_embedded_store() {
+    let folder = tempfile::tempdir().unwrap();
+    fills(memory(), embedded(folder.path()).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_archive_of_the_embedded_store_fills_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    fills(embedded(folder.path()).await, memory()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_archive_of_the_embedded_store_fills_another_one() {
+    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let [source, target] = [&folders[0], &folders[1]];
+    fills(embedded(source.path()).await, embedded(target.path()).await).await;
+}
+
+/// A schema of its own on the server.
+struct Server {
+    url: String,
+    schema: String,
+}
+
+impl Server {
+    fn new() -> Self {
+        let url = std::env::var("KAIREON_TEST_PG_URL");
+        let id = InteractionId::fresh().to_string().replace('-', "");
+        Self {
+            url: url.unwrap_or_else(|_| panic!("KAIREON_TEST_PG_URL is set in service mode")),
+            schema: format!("kaireon_backfill_{}", &id[12..]),
+        }
+    }
+
+    async fn store(&self) -> Arc<dyn InteractionStore> {
+        let connect = PgConnectConfig {
+            url: self.url.clone(),
+            ..PgConnectConfig::default()
+        };
+        let options = PgStoreOptions::default()
+            .with_schema(&self.schema)
+            .with_master_key(KEY);
+        let config = PgStoreConfig { connect, options };
+        PgStore::migrate(&config).await.unwrap();
+        Arc::new(PgStore::connect(config).await.unwrap())
+    }
+
+    async fn drop_schema(self) {
+        let mut connection = sqlx::PgConnection::connect(&self.url).await.unwrap();
+        let drop = format!("DROP SCHEMA {} CASCADE", self.schema);
+        connection.execute(AssertSqlSafe(drop)).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs postgres: set KAIREON_TEST_PG_URL"]
+async fn an_archive_of_the_embedded_store_fills_postgresql() {
+    let (folder, server) = (tempfile::tempdir().unwrap(), Server::new());
+    fills(embedded(folder.path()).await, server.store().await).await;
+    server.drop_schema().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs postgres: set KAIREON_TEST_PG_URL"]
+async fn an_archive_of_postgresql_fills_the_embedded_store() {
+    let (folder, server) = (tempfile::tempdir().unwrap(), Server::new());
+    fills(server.store().await, embedded(folder.path()).await).await;
+    server.drop_schema().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs postgres: set KAIREON_TEST_PG_URL"]
+async fn what_was_purged_counts_in_the_summaries_of_postgresql_and_leaves_no_row() {
+    let server = Server::new();
+    purged(memory(), server.store().await).await;
+    server.drop_schema().await;
+}
+
+/// Rows of the first days are purged from the source after they were exported.
+async fn purged(source: Arc<dyn InteractionStore>, target: Arc<dyn InteractionStore>) {
+    let world = World::new(source, target).await;
+    world.fill(0..200).await;
+    world.export().await;
+    let before = noon() + TimeDelta::hours(84);
+    let policy = RetentionPolicy {
+        history: (SystemClock.now() - before).to_std().unwrap(),
+        ..RetentionPolicy::default()
+    };
+    let retained = world.exporter.retain(&tenant(), &policy).await.unwrap();
+    let gone = retained.purged.unwrap();
+    assert!(gone.interactions > 40 && gone.decisions > 5, "{gone:?}");
+    // Recorded since, and exported with what was purged.
+    let since: Vec<_> = (200..300)
+        .map(event)
+        .filter(|event| event.timestamp >= before)
+        .collect();
+    let recorded = 200 + since.len() as u64;
+    for event in since {
+        world.source.record_event(event).await.unwrap();
+    }
+    world.start().await;
+    world.export().await;
+    world.begin().await;
+    let report = in_time(world.backfiller().run(&tenant())).await.unwrap();
+    assert!(report.completed.is_some(), "{report:?}");
+    let kept = rows(world.target.as_ref()).await.len() as u64;
+    assert_eq!(kept + gone.interactions, recorded);
+    assert_eq!(report.progress.applied, recorded + 40, "with the decisions");
+    world.is_equal().await;
+    world.source.disconnect().await.unwrap();
+    world.target.disconnect().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_purged_counts_in_the_summaries_of_memory_and_leaves_no_row() {
+    purged(memory(), memory()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_purged_counts_in_the_summaries_of_the_embedded_store_and_leaves_no_row() {
+    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let [source, target] = [&folders[0], &folders[1]];
+    purged(embedded(source.path()).await, embedded(target.path()).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_row_is_read_from_the_source() {
+    let reads = [
+        "scan",
+        "scan_decisions",
+        "history",
+        "decision",
+        "get_summaries",
+        "tombstones",
+    ];
+    let plan = Plan::script(reads.map(|read| (read, Fault::Delay(Duration::ZERO))));
+    let asked = plan.clone();
+    let world = World::asked_by(memory(), memory(), |source, target| {
+        (Arc::new(Faulty::new(source, asked)), target)
+    });
+    let world = world.await.ready(60).await;
+    world.begin().await;
+    let report = in_time(world.backfiller().run(&tenant())).await.unwrap();
+    assert!(report.completed.is_some());
+    assert_eq!(plan.made(), 0, "no such call was made");
+    world.is_equal().await;
+}
