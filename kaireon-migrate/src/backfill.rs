@@ -144,9 +144,19 @@ impl Backfiller {
     /// Nothing is left behind.
     pub async fn progress(&self, tenant: &TenantId) -> Result<Option<BackfillProgress>> {
         let setting = self.settings().read(tenant).await?.setting;
-        let target = &migration_of(&setting)?.target;
-        let kept: Option<Kept> = self.archive.checkpoint(tenant, &Kept::name(target)).await?;
-        Ok(kept.map(|kept| kept.progress(self.migrator.clock().now())))
+        let migration = migration_of(&setting)?;
+        let name = Kept::name(&migration.target);
+        let kept: Option<Kept> = self.archive.checkpoint(tenant, &name).await?;
+        let evidence = migration.evidence.backfill;
+        Ok(kept.map(|mut kept| {
+            // The setting decides: a run may have been killed between its last step and its last note.
+            kept.complete = evidence.is_some_and(|evidence| {
+                evidence.completed_at.is_some()
+                    && evidence.started_at == kept.attempt.started_at
+                    && evidence.export == kept.attempt.export
+            });
+            kept.progress(self.migrator.clock().now())
+        }))
     }
 
     /// The pace that is set for a tenant's backfill.

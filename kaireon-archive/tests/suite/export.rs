@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::support::{archive, counted, decision, each_once, in_force, interaction, store, tenant};
 use kaireon_archive::{ExportConfig, Exporter, Kind, Place, Progress, ProgressSink};
-use kaireon_core::ErrorKind;
+use kaireon_core::{Error, ErrorKind};
 
 #[tokio::test]
 async fn what_is_recorded_lies_once_in_the_partition_of_its_own_day() {
@@ -164,4 +164,43 @@ async fn a_lane_that_leads_elsewhere_is_neither_exported_nor_said_to_be() {
     assert_eq!(other.export_once().await.unwrap().interactions, 0);
     let exported = main.export_once().await.unwrap();
     assert_eq!((exported.interactions, exported.complete), (1, true));
+}
+
+#[tokio::test]
+async fn what_a_reader_keeps_is_changed_over_what_others_wrote_and_is_no_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let acme = tenant("acme");
+    for place in [Place::memory(), Place::folder(folder.path()).unwrap()] {
+        let archive = archive(place).await;
+        assert_eq!(archive.checkpoint::<u64>(&acme, "reader").await.unwrap(), None);
+        let changes = (0..16).map(|_| {
+            archive.change_checkpoint(&acme, "reader", |found: Option<u64>| {
+                Ok(Some(found.unwrap_or(0) + 1))
+            })
+        });
+        for changed in futures_util::future::join_all(changes).await {
+            changed.unwrap();
+        }
+        assert_eq!(archive.checkpoint(&acme, "reader").await.unwrap(), Some(16_u64));
+        // One that is not to be changed stays, and so does that of another name or tenant.
+        let refused = archive
+            .change_checkpoint(&acme, "reader", |_: Option<u64>| Err(Error::conflict("mine")))
+            .await;
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::Conflict);
+        assert_eq!(archive.checkpoint::<u64>(&acme, "../reader").await.unwrap(), None);
+        assert_eq!(
+            archive
+                .checkpoint::<u64>(&tenant("other"), "reader")
+                .await
+                .unwrap(),
+            None
+        );
+        assert_eq!(archive.checkpoint(&acme, "reader").await.unwrap(), Some(16_u64));
+        let long = archive
+            .checkpoint::<u64>(&acme, &"x".repeat(129))
+            .await
+            .unwrap_err();
+        assert_eq!(long.field(), Some("checkpoint"));
+    }
+    assert!(counted(folder.path(), &acme, Kind::Interactions).is_empty());
 }

@@ -147,6 +147,13 @@ async fn bad_lines_are_told_by_object_and_number_and_are_not_records() {
         .unwrap();
     let (mut bad, mut records) = (Vec::new(), 0);
     while let Some(chunk) = reader.next().await.unwrap() {
+        for (record, line) in chunk.records.iter().zip(&chunk.lines) {
+            if chunk.object == name {
+                let text = &lines[usize::try_from(*line).unwrap() - 1];
+                assert!(text.contains(&format!("\"{}\"", record.value.idempotency_key)));
+            }
+        }
+        assert_eq!(chunk.records.len(), chunk.lines.len());
         bad.extend(chunk.bad);
         records += chunk.records.len();
     }

@@ -208,9 +208,12 @@ impl Job {
     }
 }
 
-/// Whether an error is about the record that it was answered for.
+/// Whether an error that no repetition cures is about the record that it was answered for, rather than about the target.
 const fn is_the_records(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::Conflict | ErrorKind::InvalidInput)
+    !matches!(
+        kind,
+        ErrorKind::Config | ErrorKind::Unauthorized | ErrorKind::Unsupported | ErrorKind::StorageFull
+    )
 }
 
 fn count(tenant: &TenantId, counts: Counts, unapplied: u64) {

@@ -42,6 +42,18 @@ async fn fills(source: Arc<dyn InteractionStore>, target: Arc<dyn InteractionSto
         Some(progress)
     );
     world.is_equal().await;
+    // A live record is told of by the same store.
+    world.target.record_event(event(COUNT)).await.unwrap();
+    for lane in Lane::ALL {
+        let backlog = world
+            .target
+            .outbox()
+            .unwrap()
+            .backlog(lane, &tenant())
+            .await
+            .unwrap();
+        assert_eq!(backlog.waiting, 1, "{lane}");
+    }
     // There is nothing left to run.
     let again = backfiller.run(&tenant()).await.unwrap_err();
     assert_eq!(again.kind(), kaireon_core::ErrorKind::Conflict);

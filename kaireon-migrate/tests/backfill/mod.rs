@@ -145,6 +145,9 @@ impl World {
         let switch = switch_of(&settings, &asked_source, &asked_target);
         let lanes = LaneSet::of(&[Lane::Archive, Lane::Publish]);
         source.outbox().unwrap().set_lanes(lanes).await.unwrap();
+        // What the target records as live would be told.
+        let lanes = LaneSet::of(&Lane::ALL);
+        target.outbox().unwrap().set_lanes(lanes).await.unwrap();
         Self {
             exporter: exporter_of(&archive, &source),
             migrator: Migrator::new(switch.clone()),

@@ -20,7 +20,7 @@ async fn a_second_process_is_refused_while_the_first_is_at_it_and_goes_on_when_i
         async move { first.run(&tenant()).await }
     });
     until(&first, |progress| progress.state == BackfillState::Paused).await;
-    let refused = second.run(&tenant()).await.unwrap_err();
+    let refused = in_time(second.run(&tenant())).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Conflict);
     assert!(refused.to_string().contains("another process"), "{refused}");
     assert!(!running.is_finished(), "the first is not disturbed");
