@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use kaireon_core::relay::{Relay, RelayConfig};
-use kaireon_migrate::ReplicateSink;
+use kaireon_migrate::{Phase, ReplicateSink, VerifyConfig};
 
 use super::*;
 
@@ -73,6 +73,15 @@ async fn beside(source: Arc<dyn InteractionStore>, target: Arc<dyn InteractionSt
     let all = rows(world.source.as_ref()).await.len();
     assert!(all > 300, "there were writers");
     world.is_equal().await;
+    // The evidence holds: what was filled is found equal, and the gate opens.
+    let (verified, _) = in_time(world.migrator.verify(&tenant(), VerifyConfig::default()))
+        .await
+        .unwrap();
+    assert!(verified.is_clean(), "{verified:?}");
+    world.migrator.measure(&tenant()).await.unwrap();
+    let change = Change::new(Step::PassGate, "test", "CHG-1", SystemClock.now()).unwrap();
+    let ready = world.migrator.change(&tenant(), &change).await.unwrap();
+    assert_eq!(ready.setting.phase, Phase::Ready);
     relay.stop(Duration::from_secs(5)).await.unwrap();
     world.source.disconnect().await.unwrap();
     world.target.disconnect().await.unwrap();

@@ -3,13 +3,10 @@
 use std::time::Duration;
 
 use kaireon_archive::RetentionPolicy;
-use kaireon_connect::postgres::PgConnectConfig;
-use kaireon_core::InteractionId;
 use kaireon_migrate::{BackfillState, Phase};
-use kaireon_store_pg::{PgStore, PgStoreConfig, PgStoreOptions};
 use kaireon_testkit::fault::{Fault, Faulty, Plan};
-use sqlx::{AssertSqlSafe, Connection, Executor};
 
+use super::server::Server;
 use super::*;
 
 /// Interactions, and with the decisions rows.
@@ -83,42 +80,6 @@ async fn an_archive_of_the_embedded_store_fills_another_one() {
     let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let [source, target] = [&folders[0], &folders[1]];
     fills(embedded(source.path()).await, embedded(target.path()).await).await;
-}
-
-/// A schema of its own on the server.
-struct Server {
-    url: String,
-    schema: String,
-}
-
-impl Server {
-    fn new() -> Self {
-        let url = std::env::var("KAIREON_TEST_PG_URL");
-        let id = InteractionId::fresh().to_string().replace('-', "");
-        Self {
-            url: url.unwrap_or_else(|_| panic!("KAIREON_TEST_PG_URL is set in service mode")),
-            schema: format!("kaireon_backfill_{}", &id[12..]),
-        }
-    }
-
-    async fn store(&self) -> Arc<dyn InteractionStore> {
-        let connect = PgConnectConfig {
-            url: self.url.clone(),
-            ..PgConnectConfig::default()
-        };
-        let options = PgStoreOptions::default()
-            .with_schema(&self.schema)
-            .with_master_key(KEY);
-        let config = PgStoreConfig { connect, options };
-        PgStore::migrate(&config).await.unwrap();
-        Arc::new(PgStore::connect(config).await.unwrap())
-    }
-
-    async fn drop_schema(self) {
-        let mut connection = sqlx::PgConnection::connect(&self.url).await.unwrap();
-        let drop = format!("DROP SCHEMA {} CASCADE", self.schema);
-        connection.execute(AssertSqlSafe(drop)).await.unwrap();
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,9 +7,11 @@ use std::process::{Command, Stdio};
 use kaireon_migrate::BackfillState;
 use kaireon_store_embedded::FileSettings;
 
+use super::server::Server;
 use super::*;
 
 const PLACE: &str = "KAIREON_BACKFILL_KILLS_PLACE";
+const SCHEMA: &str = "KAIREON_BACKFILL_KILLS_SCHEMA";
 
 const COUNT: u64 = 1_500;
 const ROWS: u64 = COUNT + COUNT / 5;
@@ -23,11 +25,13 @@ struct Process {
 }
 
 impl Process {
-    async fn open(place: &Path) -> Self {
-        let [source, target] = [
-            embedded(&place.join("old")).await,
-            embedded(&place.join("new")).await,
-        ];
+    /// To PostgreSQL where there is a server, else to an embedded store.
+    async fn open(place: &Path, server: Option<&Server>) -> Self {
+        let source = embedded(&place.join("old")).await;
+        let target = match server {
+            Some(server) => server.store().await,
+            None => embedded(&place.join("new")).await,
+        };
         let archive = archive_in(&place.join("archive")).await;
         let settings: Arc<dyn SettingsStore> =
             Arc::new(FileSettings::open(place.join("settings")).await.unwrap());
@@ -57,8 +61,8 @@ impl Process {
 }
 
 /// Backfills until the process is killed.
-async fn live(place: &Path) {
-    let process = Process::open(place).await;
+async fn live(place: &Path, server: Option<&Server>) {
+    let process = Process::open(place, server).await;
     println!("ready");
     let backfiller = process.backfiller();
     let known = backfiller.progress(&tenant()).await.unwrap();
@@ -69,15 +73,18 @@ async fn live(place: &Path) {
     std::future::pending::<()>().await;
 }
 
-fn kills(test: &str, cycles: u64, rate: u32) {
+fn kills(test: &str, cycles: u64, rate: u32, server: impl Fn() -> Option<Server>) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .unwrap();
     if let Ok(place) = std::env::var(PLACE) {
-        runtime.block_on(live(Path::new(&place)));
+        let server = std::env::var(SCHEMA).ok().map(Server::of);
+        runtime.block_on(live(Path::new(&place), server.as_ref()));
     }
+    let owned = server();
+    let server = owned.as_ref();
     let given = ["KAIREON_SOAK_SEED", "KAIREON_CRASH_SEED"]
         .iter()
         .find_map(|name| std::env::var(name).ok());
@@ -87,7 +94,7 @@ fn kills(test: &str, cycles: u64, rate: u32) {
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path();
     runtime.block_on(async {
-        let process = Process::open(place).await;
+        let process = Process::open(place, server).await;
         let source = &process.stores[0];
         let lanes = LaneSet::of(&[Lane::Archive, Lane::Publish]);
         source.outbox().unwrap().set_lanes(lanes).await.unwrap();
@@ -113,6 +120,7 @@ fn kills(test: &str, cycles: u64, rate: u32) {
                 "--test-threads=1",
             ])
             .env(PLACE, place)
+            .envs(server.map(|server| (SCHEMA, server.schema())))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -132,7 +140,7 @@ fn kills(test: &str, cycles: u64, rate: u32) {
             "the child of cycle {cycle} ended by itself"
         );
         runtime.block_on(async {
-            let process = Process::open(place).await;
+            let process = Process::open(place, server).await;
             let progress = process.backfiller().progress(&tenant()).await.unwrap();
             let rows_done = progress.map_or(0, |progress| progress.rows_done);
             assert!(
@@ -149,7 +157,7 @@ fn kills(test: &str, cycles: u64, rate: u32) {
     }
     assert!(in_the_midst > 0, "it was killed in the midst of it");
     runtime.block_on(async {
-        let process = Process::open(place).await;
+        let process = Process::open(place, server).await;
         let backfiller = process.backfiller();
         backfiller.throttle(&tenant(), None).await.unwrap();
         let known = backfiller.progress(&tenant()).await.unwrap();
@@ -167,6 +175,20 @@ fn kills(test: &str, cycles: u64, rate: u32) {
         );
         process.close().await;
     });
+    if let Some(server) = owned {
+        runtime.block_on(server.drop_schema());
+    }
+}
+
+#[test]
+#[ignore = "needs postgres: set KAIREON_TEST_PG_URL"]
+fn a_backfill_of_postgresql_that_is_killed_goes_on_where_it_was() {
+    kills(
+        "backfill::kills::a_backfill_of_postgresql_that_is_killed_goes_on_where_it_was",
+        8,
+        1_200,
+        || Some(Server::new()),
+    );
 }
 
 #[test]
@@ -175,6 +197,7 @@ fn a_backfill_that_is_killed_goes_on_where_it_was() {
         "backfill::kills::a_backfill_that_is_killed_goes_on_where_it_was",
         8,
         1_200,
+        || None,
     );
 }
 
@@ -185,5 +208,6 @@ fn a_backfill_that_is_killed_a_hundred_times_goes_on_where_it_was() {
         "backfill::kills::a_backfill_that_is_killed_a_hundred_times_goes_on_where_it_was",
         100,
         100,
+        || None,
     );
 }

@@ -9,6 +9,7 @@ mod faults;
 mod fills;
 mod kills;
 mod pace;
+mod server;
 mod turns;
 
 use std::collections::BTreeMap;
@@ -28,8 +29,8 @@ use kaireon_core::{
     RecommendationId, SettingsStore, Summary,
 };
 use kaireon_migrate::{
-    BackfillConfig, BackfillProgress, Backfiller, Change, DualWrite, Known, Migrator, Policy, Settings, Step,
-    Stores, SwitchConfig, SwitchStore, TenantSetting,
+    BackfillConfig, BackfillProgress, Backfiller, Change, DualWrite, GateBounds, Known, Migrator, Policy,
+    Settings, Step, Stores, SwitchConfig, SwitchStore, TenantSetting,
 };
 use kaireon_store_embedded::{EmbeddedConfig, EmbeddedStore};
 use tempfile::TempDir;
@@ -240,7 +241,13 @@ async fn start(migrator: &Migrator) -> Known {
     let start = Step::Start {
         target: name("new"),
         dual_write: DualWrite::Async,
-        policy: Policy::default(),
+        policy: Policy {
+            gate: GateBounds {
+                min_reads: 0,
+                ..GateBounds::default()
+            },
+            ..Policy::default()
+        },
     };
     let change = Change::new(start, "test", "CHG-1", SystemClock.now()).unwrap();
     migrator.change(&tenant(), &change).await.unwrap();
