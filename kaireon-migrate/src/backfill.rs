@@ -16,7 +16,7 @@ use kaireon_core::{Error, InteractionId, Result, TenantId};
 pub use pace::{Drive, Pace};
 pub use progress::{BackfillProgress, BackfillReport, BackfillState, Unapplied};
 
-use crate::{Change, Known, Migrator, Missing, Phase, Refused, Step, TenantSetting};
+use crate::{Backend, Change, Known, Migrator, Missing, Phase, Refused, Step, TenantSetting};
 use kept::{Attempt, Kept};
 
 /// How a backfill works.
@@ -33,9 +33,9 @@ pub struct BackfillConfig {
     /// How many records are read, and at most written, at once; 1,000 by default, 0 counts as 1.
     pub chunk_records: usize,
     /// How often what was done is kept, and the pace, the setting, the stores and the tombstones are looked at; 1 s by
-    /// default. A run that is killed repeats as much.
+    /// default, at least 1 ms. A run that is killed repeats as much.
     pub every: Duration,
-    /// How long a process that is not heard of keeps the backfill to itself; 30 s by default. Clocks that differ by more make
+    /// How long a process that is not heard of keeps the backfill to itself; 30 s by default, at most a day. Clocks that differ by more make
     /// two processes do the same work, which is harmless: one of them is told and stops.
     pub lease: Duration,
 }
@@ -168,7 +168,11 @@ impl Backfiller {
     /// Nothing is left behind.
     pub async fn pace(&self, tenant: &TenantId) -> Result<Pace> {
         let setting = self.settings().read(tenant).await?.setting;
-        let name = Kept::pace_name(&migration_of(&setting)?.target);
+        self.pace_to(tenant, &migration_of(&setting)?.target).await
+    }
+
+    async fn pace_to(&self, tenant: &TenantId, target: &Backend) -> Result<Pace> {
+        let name = Kept::pace_name(target);
         Ok(self.archive.checkpoint(tenant, &name).await?.unwrap_or_default())
     }
 
@@ -235,6 +239,14 @@ impl Backfiller {
                 Ok(Some(change(found.unwrap_or_default())))
             })
             .await
+    }
+
+    fn every(&self) -> Duration {
+        self.config.every.max(Duration::from_millis(1))
+    }
+
+    fn lease(&self) -> Duration {
+        self.config.lease.min(Duration::from_secs(86_400))
     }
 
     fn settings(&self) -> &crate::Settings {

@@ -60,14 +60,14 @@ impl Backfiller {
             let from = vec![Phase::Backfilling];
             Error::from(refused(&setting, Missing::Phase { from }))
         })?;
+        let target = Arc::clone(self.migrator.switch().stores().get(&attempt.target)?);
+        let (set, pace) = watch::channel(self.pace_to(tenant, &attempt.target).await?);
         let id = InteractionId::fresh();
         let (kept, held_until) = self.take(tenant, &attempt, &id).await?;
-        let stores = self.migrator.switch().stores();
-        let (set, pace) = watch::channel(self.pace(tenant).await?);
         let job = Job {
             tenant: tenant.clone(),
             archive: self.archive.clone(),
-            target: Arc::clone(stores.get(&attempt.target)?),
+            target,
             kept: Mutex::new(kept),
             throttle: Throttle::new(pace),
             epoch: RwLock::new(setting.epoch),
@@ -106,7 +106,7 @@ impl Backfiller {
         id: &InteractionId,
     ) -> Result<(Kept, Timestamp)> {
         let now = self.migrator.clock().now();
-        let until = now + self.config.lease;
+        let until = now + self.lease();
         let mut taken = None;
         self.archive
             .change_checkpoint(tenant, &Kept::name(&attempt.target), |found: Option<Kept>| {
@@ -154,7 +154,7 @@ impl Run<'_> {
         for _ in 0..self.by.config.parallel.max(1) {
             tasks.spawn(Arc::clone(&self.job).work());
         }
-        let mut ticks = interval(self.by.config.every);
+        let mut ticks = interval(self.by.every());
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
@@ -182,7 +182,13 @@ impl Run<'_> {
         self.look_at_stores().await?;
         self.install_tombstones().await?;
         self.move_watermark().await?;
-        self.plan().await
+        self.job.days.lock().clear();
+        for kind in [Kind::Interactions, Kind::Decisions] {
+            // Each of these may take its time.
+            self.keep_on().await?;
+            self.plan(kind).await?;
+        }
+        Ok(())
     }
 
     /// Waits before something is tried again that failed for now, and keeps the backfill meanwhile.
@@ -192,31 +198,28 @@ impl Run<'_> {
         }
         self.job.kept.lock().stalls(Some(error.to_string()));
         self.keep_on().await?;
-        sleep(self.by.config.every).await;
+        sleep(self.by.every()).await;
         Ok(())
     }
 
     /// Keeps what was done, unless that fails for now and others leave the backfill alone for longer.
     async fn keep_on(&mut self) -> Result<()> {
-        match self.keep(self.by.config.lease).await {
+        match self.keep(self.by.lease()).await {
             Err(error) if error.is_transient() && self.now() < self.held_until => Ok(()),
             kept => kept,
         }
     }
 
-    /// Notes which days there are to do.
-    async fn plan(&self) -> Result<()> {
-        self.job.days.lock().clear();
-        for kind in [Kind::Interactions, Kind::Decisions] {
-            let found = self.by.archive.days(self.tenant(), kind).await?;
-            if kind == Kind::Decisions && !found.is_empty() && !self.job.target.capabilities().decisions {
-                let backend = self.job.target.capabilities().backend;
-                return Err(Error::unsupported(backend, "record_decisions"));
-            }
-            self.job.kept.lock().expect(kind, &found);
-            let days = found.into_iter().map(|day| (kind, day.day));
-            self.job.days.lock().extend(days);
+    /// Notes which days of a kind there are to do.
+    async fn plan(&self, kind: Kind) -> Result<()> {
+        let found = self.by.archive.days(self.tenant(), kind).await?;
+        let can = self.job.target.capabilities();
+        if kind == Kind::Decisions && !found.is_empty() && !can.decisions {
+            return Err(Error::unsupported(can.backend, "record_decisions"));
         }
+        self.job.kept.lock().expect(kind, &found);
+        let days = found.into_iter().map(|day| (kind, day.day));
+        self.job.days.lock().extend(days);
         Ok(())
     }
 
@@ -253,8 +256,9 @@ impl Run<'_> {
     /// What is looked at and kept every second. What fails for now is looked at again.
     async fn look(&mut self) -> Result<()> {
         let looked = async {
+            let pace = self.by.pace_to(self.tenant(), &self.attempt.target).await?;
+            self.pace.send_replace(pace);
             self.look_at_setting().await?;
-            self.pace.send_replace(self.by.pace(&self.job.tenant).await?);
             self.look_at_stores().await?;
             self.install_tombstones().await
         };

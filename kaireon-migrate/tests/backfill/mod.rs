@@ -4,6 +4,7 @@
 
 mod begins;
 mod beside;
+mod bounds;
 mod erased;
 mod faults;
 mod fills;

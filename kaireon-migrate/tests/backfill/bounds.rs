@@ -1,0 +1,140 @@
+//! The memory of a backfill, measured: bounded, however much passes through.
+
+use std::process::Command;
+
+use async_trait::async_trait;
+use kaireon_core::memory::MemoryStore;
+use kaireon_core::outbox::Outbox;
+use kaireon_core::store::{
+    BatchOutcome, FenceRequest, FenceState, Generation, Page, RecordBatch, Recorded, ScanCursor,
+    StoreCapabilities, SummaryQuery, Tombstone,
+};
+use kaireon_core::{Result, TenantId};
+
+use super::*;
+
+const ROWS: u64 = 60_000;
+
+/// A store that makes its rows as they are scanned and forgets what it is given, so that none of them is in memory.
+#[derive(Debug)]
+struct Hollow(MemoryStore);
+
+#[async_trait]
+impl InteractionStore for Hollow {
+    fn capabilities(&self) -> StoreCapabilities {
+        self.0.capabilities()
+    }
+
+    async fn record_event(&self, event: Interaction) -> Result<Recorded> {
+        Ok(Recorded::new(event.id.clone()))
+    }
+
+    async fn record_events(&self, batch: RecordBatch<Interaction>) -> Result<BatchOutcome<Recorded>> {
+        let mut outcome = BatchOutcome::with_capacity(batch.records.len());
+        for record in batch.records {
+            outcome.push(Ok(Recorded::new(record.value.id.clone())));
+        }
+        Ok(outcome)
+    }
+
+    async fn get_summaries(&self, query: SummaryQuery) -> Result<Vec<Summary>> {
+        self.0.get_summaries(query).await
+    }
+
+    async fn disconnect(&self) -> Result<()> {
+        self.0.disconnect().await
+    }
+
+    async fn scan(&self, query: ScanQuery) -> Result<Page<Accepted<Interaction>, ScanCursor>> {
+        let first = query.cursor.map_or(0, |cursor| cursor.as_str().parse().unwrap());
+        let last = (first + u64::from(query.limit)).min(ROWS);
+        let row = |number| Accepted {
+            value: event(number),
+            generation: Generation::ZERO,
+        };
+        Ok(Page {
+            items: (first..last).map(row).collect(),
+            next: (last < ROWS).then(|| ScanCursor::new(last.to_string())),
+        })
+    }
+
+    async fn install_tombstones(&self, tenant: &TenantId, tombstones: Vec<Tombstone>) -> Result<()> {
+        self.0.install_tombstones(tenant, tombstones).await
+    }
+
+    async fn raise_fence(&self, request: FenceRequest) -> Result<FenceState> {
+        self.0.raise_fence(request).await
+    }
+
+    async fn fence(&self, tenant: &TenantId) -> Result<FenceState> {
+        self.0.fence(tenant).await
+    }
+
+    fn outbox(&self) -> Option<Arc<dyn Outbox>> {
+        self.0.outbox()
+    }
+}
+
+/// The most that this process has had in memory, in KiB.
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// The peak is of a whole process, so the measure is taken in one that runs nothing else.
+const ALONE: &str = "KAIREON_BACKFILL_MEMORY_ALONE";
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_backfill_keeps_within_its_bounds() {
+    if std::env::var_os(ALONE).is_none() {
+        let test = "backfill::bounds::a_backfill_keeps_within_its_bounds";
+        let measured = Command::new(std::env::current_exe().unwrap())
+            .args([test, "--exact", "--nocapture"])
+            .env(ALONE, "1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&measured.stdout);
+        println!("{said}");
+        let failed = String::from_utf8_lossy(&measured.stderr);
+        assert!(measured.status.success() && said.contains("1 passed"), "{failed}");
+        return;
+    }
+    let hollow = || -> Arc<dyn InteractionStore> { Arc::new(Hollow(MemoryStore::new())) };
+    let world = World::new(hollow(), hollow()).await;
+    world.start().await;
+    let place = Place::folder(world.folder.path()).unwrap();
+    let config = ArchiveConfig::new(place, KEY).with_max_object_bytes(1 << 19);
+    let archive = Archive::open(config).await.unwrap();
+    let config = ExportConfig {
+        max_buffered_bytes: 2 << 20,
+        ..ExportConfig::new("old").with_tenants([tenant()])
+    };
+    let exporter = Exporter::new(archive.clone(), Arc::clone(&world.source), config).unwrap();
+    let before = peak();
+    export(&exporter).await;
+    let exported = peak() - before;
+    let backfiller = Backfiller::new(world.migrator.clone(), archive, config_of_two());
+    backfiller.begin(&tenant(), "test", "CHG-1").await.unwrap();
+    let report = in_time(backfiller.run(&tenant())).await.unwrap();
+    let both = peak() - before;
+    let progress = report.progress;
+    println!(
+        "{} rows of {} bytes: {exported} KiB for the export, {both} KiB with the backfill",
+        progress.applied, progress.bytes_total
+    );
+    assert!(report.completed.is_some());
+    assert_eq!(progress.applied, ROWS);
+    // Two objects and two chunks beside what the export had, and far below what passed through.
+    assert!(progress.bytes_total > 24_000_000, "{}", progress.bytes_total);
+    assert!(both < 16 << 10, "{both} KiB");
+}
+
+fn config_of_two() -> BackfillConfig {
+    BackfillConfig {
+        parallel: 2,
+        chunk_records: 1_000,
+        ..config()
+    }
+}
