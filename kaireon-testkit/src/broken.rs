@@ -11,9 +11,13 @@ mod handle;
 mod horizon;
 mod judge;
 mod late;
+mod leases;
 mod outbox;
 mod page;
 mod place;
+mod read;
+mod retention;
+mod stale;
 mod store;
 
 pub use flaw::Flaw;

@@ -5,23 +5,19 @@ use std::sync::Arc;
 use chrono::{Datelike, TimeDelta};
 use kaireon_core::store::{Accepted, Generation, HistoryCursor};
 use kaireon_core::time::Timestamp;
-use kaireon_core::{Interaction, InteractionType, LastContact, Period, PeriodType, Stats, ValueSum, groups};
+use kaireon_core::{
+    Decision, Dimension, Interaction, InteractionType, LastContact, Period, PeriodType, Stats, ValueSum,
+    groups,
+};
 
-use super::disk::{Customer, Disk};
+use super::disk::Disk;
 use super::flaw::Flaw;
 use super::place::Place;
 
 impl Place {
     pub(super) fn apply(&self, disk: &mut Disk, event: &Interaction, generation: Generation, kept: bool) {
-        let found = disk
-            .customers
-            .entry(self.name(&event.tenant, &event.customer))
-            .or_insert_with(|| Customer {
-                tenant: event.tenant.clone(),
-                id: event.customer.clone(),
-                rows: Default::default(),
-                summaries: Default::default(),
-            });
+        let name = self.name(&event.tenant, &event.customer);
+        let found = disk.customer(name, (&event.tenant, &event.customer));
         let late = found
             .rows
             .keys()
@@ -32,20 +28,53 @@ impl Place {
             if late && weekly && self.has(Flaw::DropsLateEventsFromTheWeek) {
                 continue;
             }
+            let last = period.start() + TimeDelta::days(6);
+            let of_two = weekly && period.start().month() != last.month();
+            if of_two && self.has(Flaw::ForgetsWeeksOfTwoMonths) {
+                continue;
+            }
             let group = (dimension, Arc::from(value), self.period(period, event.timestamp));
+            let full = found.summaries.len() >= 1_000 && !found.summaries.contains_key(&group);
+            if full && self.has(Flaw::BoundsTheGroupsOfACustomer) {
+                continue;
+            }
             let stats = found.summaries.entry(group).or_default();
             self.merge(stats, event);
         }
         if kept {
-            let value = match self.has(Flaw::ForgetsTheRank) {
-                true => event
-                    .edited(|fields| fields.rank = None)
-                    .unwrap_or_else(|_| event.clone()),
-                false => event.clone(),
+            if self.has(Flaw::OneRowPerIdAndTime) {
+                let other = |row: &Interaction| (row.timestamp, &row.id) != (event.timestamp, &event.id);
+                found.rows.retain(|_, row| other(&row.value));
+            }
+            let value = match self.flaw {
+                Some(Flaw::ForgetsTheRank) => event.edited(|fields| fields.rank = None),
+                Some(Flaw::KeepsTypesInSmallLetters) => {
+                    let small = event.interaction_type.as_str().to_lowercase();
+                    InteractionType::parse(&small)
+                        .and_then(|small| event.edited(|fields| fields.interaction_type = small))
+                }
+                _ => Ok(event.clone()),
             };
+            let value = value.unwrap_or_else(|_| event.clone());
             found
                 .rows
                 .insert(HistoryCursor::after(event), Accepted { value, generation });
+        }
+    }
+
+    /// Counts the offers of a decision as if they had been shown; only a flaw does.
+    pub(super) fn count(&self, disk: &mut Disk, decision: &Decision) {
+        let found = disk.customer(
+            self.name(&decision.tenant, &decision.customer),
+            (&decision.tenant, &decision.customer),
+        );
+        for offer in &decision.offers {
+            let group = (
+                Dimension::Offer,
+                Arc::from(offer.offer.as_str()),
+                Period::ALL_TIME,
+            );
+            found.summaries.entry(group).or_default().impressions += 1;
         }
     }
 
@@ -80,6 +109,12 @@ impl Place {
             }
             (Some(Flaw::CountsCustomTypesAsImpressions), _) => {
                 stats.impressions += u64::from(matches!(event.interaction_type, InteractionType::Custom(_)));
+            }
+            (Some(Flaw::CountsNegativeAsNeutral), _) => {
+                stats.neutral += std::mem::take(&mut stats.negative);
+            }
+            (Some(Flaw::SumsNoClicks), _) if event.interaction_type == InteractionType::Click => {
+                stats.total_value = sum;
             }
             _ => {}
         }

@@ -48,13 +48,16 @@ pub(super) struct Known<I> {
     pub(super) timestamp: Timestamp,
 }
 
+/// The groups of a customer.
+pub(super) type Summaries = BTreeMap<(Dimension, Arc<str>, Period), Stats>;
+
 /// A customer's rows and summaries.
 #[derive(Clone, Debug)]
 pub(super) struct Customer {
     pub(super) tenant: TenantId,
     pub(super) id: CustomerId,
     pub(super) rows: BTreeMap<HistoryCursor, Accepted<Interaction>>,
-    pub(super) summaries: BTreeMap<(Dimension, Arc<str>, Period), Stats>,
+    pub(super) summaries: Summaries,
 }
 
 /// A lane's entries and leases.
@@ -90,6 +93,16 @@ pub(super) struct Held {
 impl Disk {
     pub(super) fn tenant(&mut self, tenant: &TenantId) -> &mut Tenant {
         self.tenants.entry(tenant.clone()).or_default()
+    }
+
+    /// A customer's place, made where there is none.
+    pub(super) fn customer(&mut self, name: String, (tenant, id): (&TenantId, &CustomerId)) -> &mut Customer {
+        self.customers.entry(name).or_insert_with(|| Customer {
+            tenant: tenant.clone(),
+            id: id.clone(),
+            rows: BTreeMap::new(),
+            summaries: BTreeMap::new(),
+        })
     }
 
     pub(super) fn generation(&self, tenant: &TenantId, customer: &Digest) -> Generation {

@@ -146,4 +146,130 @@ pub enum Flaw {
     DropsPoisonedEntries,
     /// Replayed dead letters stay among the dead.
     ReplayKeepsTheLetter,
+    /// A page of a history begins with the oldest of its years.
+    HistoryGoesByYear,
+    /// A history is not filtered.
+    IgnoresHistoryFilters,
+    /// A full page of a history has another behind it, also where that is empty.
+    HistoryAlwaysGoesOn,
+    /// A history goes on only behind a row that is there.
+    CursorMustBeARow,
+    /// A page of a history or a scan may have any length.
+    IgnoresPageLimits,
+    /// A cursor of something else begins anew.
+    TakesForeignCursors,
+    /// Summaries are not filtered.
+    IgnoresSummaryFilters,
+    /// Who has no summaries has those of a customer whose id begins so.
+    FindsCustomersByTheirBeginning,
+    /// A week that lies in two months is in no summary.
+    ForgetsWeeksOfTwoMonths,
+    /// A customer has at most a thousand groups.
+    BoundsTheGroupsOfACustomer,
+    /// What is classified as negative is counted as neutral.
+    CountsNegativeAsNeutral,
+    /// The value of a click is not summed.
+    SumsNoClicks,
+    /// Keys are the same without regard to case.
+    FoldsKeys,
+    /// A key is known whatever tenant used it.
+    SharesKeysAcrossTenants,
+    /// An empty batch is an error.
+    RefusesEmptyBatches,
+    /// A live record may bring a generation.
+    LiveTakesGenerations,
+    /// A decision is found under the beginning of its id.
+    FindsDecisionsByTheirBeginning,
+    /// A retry of a decision is answered as new.
+    AnswersDecisionsAsNew,
+    /// A recommendation id is known whatever tenant used it.
+    DecisionKeysAcrossTenants,
+    /// A scan of decisions ends after its first page.
+    ScanOfDecisionsStopsEarly,
+    /// The offers of a decision are counted as impressions.
+    CountsDecisions,
+    /// The propensities of a decision are not kept.
+    ForgetsPropensities,
+    /// Decisions are not written into the outbox.
+    DecisionsUntold,
+    /// Decisions are recorded under any epoch.
+    DecisionsUnfenced,
+    /// Replicated decisions get a new timestamp.
+    ReplicatedDecisionsAreRestamped,
+    /// An erasure reaches the customers of that id in every tenant.
+    ErasureReachesNeighbours,
+    /// A fence is raised and not kept.
+    ForgetsTheFence,
+    /// The sequence does not grow.
+    SequenceStands,
+    /// A lane tells since when the newest entry waits.
+    StatusTellsTheNewest,
+    /// Settling what is gone is an error.
+    SettlingAgainFails,
+    /// The store answers no ping and declares that it does.
+    DeclaresPingAway,
+    /// A history is declared away and there all the same.
+    DeclaresHistoryAway,
+    /// A disconnect after the first is an error.
+    SecondDisconnectFails,
+    /// A scan that goes on reads whatever tenant's.
+    ScanForgetsItsTenant,
+    /// A destination of all does not take a lane from a process's own whose relays live.
+    RelaysKeepTheirLane,
+    /// A fence that names no lanes sets the store's.
+    FenceForgetsTheLanes,
+    /// What no lease covers is moved aside.
+    PoisonsWithoutLease,
+    /// A lease is held for ever.
+    LeasesNeverExpire,
+    /// Who releases a range that was lost releases its next holder's lease.
+    ReleasesWhatWasLost,
+    /// Asking again does not move the end of a lease.
+    RenewalsDoNotExtend,
+    /// Who asks for less gives nothing back.
+    KeepsRangesBeyondTheBound,
+    /// Records from elsewhere before the watermark leave rows.
+    ReplicatedRowsOutliveAPurge,
+    /// A record of a higher generation leaves what lies below.
+    HigherGenerationsEraseNothing,
+    /// Attributes of more than 32 KiB are not kept.
+    BoundsAttributes,
+    /// Summaries are read before the unit that writes: of concurrent writers one is lost.
+    ReadsSummariesOutsideTheUnit,
+    /// A handle reads summaries again only after a write of its own.
+    HandlesRememberSummaries,
+    /// Interaction types are kept in small letters.
+    KeepsTypesInSmallLetters,
+    /// A page of dead letters is listed backwards.
+    DeadLettersNewestFirst,
+    /// What comes after a disconnect is answered as new, and lost.
+    AcknowledgesAfterDisconnect,
+    /// Entries carry generation zero, whatever their record was accepted under.
+    EntriesAreOfGenerationZero,
+    /// A page of a history goes on behind as many rows as lay before its cursor.
+    PagesByOffset,
+    /// Of two records of one id and timestamp the later replaces the earlier.
+    OneRowPerIdAndTime,
+    /// Events of the host's own go out only where the lane is in force.
+    HostEventsNeedTheLane,
+    /// Blanks at the end of an id are no part of it.
+    TrimsIds,
+    /// A key is known by the records of its origin alone.
+    ReplicatedHasKeysOfItsOwn,
+    /// A store's `Debug` names customers.
+    DebugTellsCustomers,
+    /// Decisions outlive a purge.
+    PurgeForgetsDecisions,
+    /// A retry with other details overwrites those of the first.
+    RetryOverwritesTheFirst,
+    /// Fences and watermarks end with the process.
+    SettingsAreNotDurable,
+    /// A wait in which nothing comes is an error.
+    QuietWaitsFail,
+    /// The outbox ends with the process.
+    OutboxIsNotDurable,
+    /// Tombstones of every tenant are listed.
+    TombstonesOfEverybody,
+    /// Tombstones from elsewhere are noted, and erase nothing.
+    InstallingErasesNothing,
 }

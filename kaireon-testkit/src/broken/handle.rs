@@ -1,6 +1,8 @@
 //! The handles of a place, and the ways to its disk.
 
-use kaireon_core::Result;
+use std::collections::BTreeMap;
+
+use kaireon_core::{Result, Summary};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::disk::Disk;
@@ -14,6 +16,8 @@ pub(super) struct Handle {
     closed: Mutex<bool>,
     /// How many crashes the place had seen when it was opened; a later one takes it away.
     crashes: u64,
+    /// What a flaw has read of customers since the last write through this handle.
+    remembered: Mutex<BTreeMap<String, Vec<Summary>>>,
 }
 
 impl Handle {
@@ -21,7 +25,17 @@ impl Handle {
         Self {
             closed: Mutex::new(false),
             crashes: *place.crashes.lock(),
+            remembered: Mutex::default(),
         }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        *self.closed.lock()
+    }
+
+    /// What was read of a customer first; only a flaw asks for it.
+    pub(super) fn remembered(&self, name: String, found: Vec<Summary>) -> Vec<Summary> {
+        self.remembered.lock().entry(name).or_insert(found).clone()
     }
 
     /// Ends it; whether that was to be done.
@@ -44,6 +58,7 @@ impl Place {
     pub(super) fn disk_mut(&self, handle: &Handle, operation: &'static str) -> Result<MutexGuard<'_, Disk>> {
         let mut disk = self.disk(handle, operation)?;
         disk.sequence += 1;
+        handle.remembered.lock().clear();
         if self.has(Flaw::ReopensWithoutTheTail) {
             self.before_last.lock().clone_from(&disk);
         }
@@ -61,6 +76,7 @@ impl Place {
             Flaw::ChecksKeysOutsideTheUnit,
             Flaw::ChecksEpochsOutsideTheUnit,
             Flaw::ErasureMissesWriters,
+            Flaw::ReadsSummariesOutsideTheUnit,
         ];
         gaps.into_iter().any(|flaw| self.has(flaw))
     }

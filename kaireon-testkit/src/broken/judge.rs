@@ -4,13 +4,16 @@ use chrono::TimeDelta;
 use kaireon_core::outbox::{LaneSet, OutboxPayload};
 use kaireon_core::store::{Accepted, Epoch, Generation, Origin, Record, Recorded};
 use kaireon_core::{
-    CustomerId, Decision, Effect, Error, ErrorKind, Interaction, Period, PeriodType, RecommendationId,
-    Result, TenantId,
+    Attributes, CustomerId, Decision, Effect, Error, ErrorKind, Interaction, Period, PeriodType,
+    RecommendationId, Result, TenantId,
 };
 
 use super::disk::{Disk, Known, digest};
 use super::flaw::Flaw;
 use super::place::Place;
+
+/// The most bytes of attributes where a flaw bounds them.
+const MOST_ATTRIBUTES: usize = 32_768;
 
 /// How a batch is written.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +40,13 @@ impl Place {
         } else {
             "\0"
         };
+        if self.has(Flaw::TrimsIds) {
+            return format!(
+                "{}{separator}{}",
+                tenant.as_str().trim_end(),
+                customer.as_str().trim_end()
+            );
+        }
         format!("{tenant}{separator}{customer}")
     }
 
@@ -49,7 +59,18 @@ impl Place {
                 Period::containing(PeriodType::Monthly, event.timestamp)
             );
         }
+        if self.has(Flaw::FoldsKeys) {
+            return key.to_lowercase();
+        }
         key.to_owned()
+    }
+
+    /// In whose keys a tenant's are remembered: its own, but for a flaw.
+    fn key_owner(&self, tenant: &TenantId, flaw: Flaw) -> TenantId {
+        match self.has(flaw) {
+            true => self.everybody.clone(),
+            false => tenant.clone(),
+        }
     }
 
     /// Looks at a record outside of the unit that writes; only flaws do.
@@ -82,6 +103,9 @@ impl Place {
         if self.has(Flaw::TakesAnyGeneration) && origin != Origin::Live && record.generation.is_some() {
             return Ok(());
         }
+        if self.has(Flaw::LiveTakesGenerations) && origin == Origin::Live {
+            return Ok(());
+        }
         origin.check_generation(record.generation)
     }
 
@@ -100,7 +124,10 @@ impl Place {
         if given < present && !self.has(Flaw::TakesErasedGenerations) {
             return Err(Error::new(ErrorKind::Erased, "the customer was erased"));
         }
-        if given > present {
+        if given > present && self.has(Flaw::HigherGenerationsEraseNothing) {
+            let digest = digest(&self.key, tenant, customer);
+            disk.tenant(tenant).generations.insert(digest, given);
+        } else if given > present {
             self.raise(disk, tenant, customer, given);
         }
         Ok(given.max(present))
@@ -163,8 +190,12 @@ impl Place {
                 .identity(&event.edited(|fields| fields.value = None)?),
             false => self.key.tenant(&event.tenant).identity(&event),
         };
-        let name = self.key_name(&event);
-        let known = disk.tenant(&event.tenant).keys.get(&name).cloned();
+        let mut name = self.key_name(&event);
+        if origin != Origin::Live && self.has(Flaw::ReplicatedHasKeysOfItsOwn) {
+            name.push_str("\0replicated");
+        }
+        let key_owner = self.key_owner(&event.tenant, Flaw::SharesKeysAcrossTenants);
+        let known = disk.tenant(&key_owner).keys.get(&name).cloned();
         if let Some(known) = known.filter(|_| !glance.key_unknown) {
             return self.repeat(disk, &event, known.content == content, known.id, told);
         }
@@ -179,9 +210,14 @@ impl Place {
         if !kept && origin == Origin::Live && !self.has(Flaw::TakesPurgedTimes) {
             return Err(Error::invalid("timestamp", "is before the retention watermark"));
         }
-        kept |= self.has(Flaw::TakesPurgedTimes) || self.has(Flaw::ShowsPurgedRows);
+        kept |= self.has(Flaw::TakesPurgedTimes)
+            || self.has(Flaw::ShowsPurgedRows)
+            || self.has(Flaw::ReplicatedRowsOutliveAPurge);
         if origin != Origin::Live && self.has(Flaw::ReplicatedIsRestamped) {
             event = event.edited(|fields| fields.timestamp += TimeDelta::milliseconds(1))?;
+        }
+        if self.has(Flaw::BoundsAttributes) && event.attributes.to_json().len() > MOST_ATTRIBUTES {
+            event = event.edited(|fields| fields.attributes = Attributes::default())?;
         }
         let known = Known {
             content,
@@ -189,7 +225,7 @@ impl Place {
             arrived: self.now(),
             timestamp: event.timestamp,
         };
-        disk.tenant(&event.tenant).keys.insert(name, known);
+        disk.tenant(&key_owner).keys.insert(name, known);
         self.apply(disk, &event, generation, kept);
         if told {
             self.tell(
@@ -223,7 +259,11 @@ impl Place {
             true => format!("key {} was used for other content", event.idempotency_key),
             false => "the key was used for other content".to_owned(),
         };
-        if !same && self.has(Flaw::ConflictOverwritesTheFirst) {
+        let overwrites = match same {
+            true => self.has(Flaw::RetryOverwritesTheFirst),
+            false => self.has(Flaw::ConflictOverwritesTheFirst),
+        };
+        if overwrites {
             let name = self.name(&event.tenant, &event.customer);
             for row in disk
                 .customers
@@ -266,7 +306,24 @@ impl Place {
         };
         let now = self.now();
         for lane in lanes.iter() {
-            disk.enqueue(lane, owner.1, now, payload.clone());
+            let generation = match self.has(Flaw::EntriesAreOfGenerationZero) {
+                true => Generation::ZERO,
+                false => owner.1,
+            };
+            disk.enqueue(lane, generation, now, payload.clone());
+        }
+    }
+
+    /// A decision as it is kept: as it is, but for a flaw.
+    fn as_kept(&self, decision: &Decision, origin: Origin) -> Result<Decision> {
+        match self.flaw {
+            Some(Flaw::ForgetsPropensities) => decision.edited(|fields| {
+                fields.offers.iter_mut().for_each(|offer| offer.propensity = None);
+            }),
+            Some(Flaw::ReplicatedDecisionsAreRestamped) if origin != Origin::Live => {
+                decision.edited(|fields| fields.timestamp += TimeDelta::milliseconds(1))
+            }
+            _ => Ok(decision.clone()),
         }
     }
 
@@ -278,12 +335,18 @@ impl Place {
         terms: Terms,
     ) -> Result<Recorded<RecommendationId>> {
         let Terms { origin, epoch, told } = terms;
-        self.check_fence(disk, &record.value.tenant, epoch, Glance::default())?;
+        if !self.has(Flaw::DecisionsUnfenced) {
+            self.check_fence(disk, &record.value.tenant, epoch, Glance::default())?;
+        }
         self.check_generation(&record, origin)?;
         let decision = record.value;
         let content = self.key.tenant(&decision.tenant).content(&decision);
-        if let Some(known) = disk.tenant(&decision.tenant).recommendations.get(&decision.id) {
+        let key_owner = self.key_owner(&decision.tenant, Flaw::DecisionKeysAcrossTenants);
+        if let Some(known) = disk.tenant(&key_owner).recommendations.get(&decision.id) {
             if known.content == content || self.has(Flaw::AcceptsOtherDecisions) {
+                if self.has(Flaw::AnswersDecisionsAsNew) {
+                    return Ok(Recorded::new(known.id.clone()));
+                }
                 return Ok(Recorded::Duplicate(known.id.clone()));
             }
             return Err(Error::conflict(
@@ -297,22 +360,28 @@ impl Place {
             return Err(Error::invalid("timestamp", "is before the retention watermark"));
         }
         kept |= self.has(Flaw::TakesPurgedTimes);
-        let tenant = disk.tenant(&decision.tenant);
         let known = Known {
             content,
             id: decision.id.clone(),
             arrived: self.now(),
             timestamp: decision.timestamp,
         };
-        tenant.recommendations.insert(decision.id.clone(), known);
+        disk.tenant(&key_owner)
+            .recommendations
+            .insert(decision.id.clone(), known);
+        if self.has(Flaw::CountsDecisions) {
+            self.count(disk, &decision);
+        }
         if kept {
             let accepted = Accepted {
-                value: decision.clone(),
+                value: self.as_kept(&decision, origin)?,
                 generation,
             };
-            tenant.decisions.insert(decision.id.clone(), accepted);
+            disk.tenant(&decision.tenant)
+                .decisions
+                .insert(decision.id.clone(), accepted);
         }
-        if told {
+        if told && !self.has(Flaw::DecisionsUntold) {
             self.tell(
                 disk,
                 origin,

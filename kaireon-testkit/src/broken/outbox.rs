@@ -5,19 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::TimeDelta;
 use kaireon_core::outbox::{
     Admission, DeadLetter, DeadLetterId, DeadLetterQuery, FetchFrom, HostEvent, Lane, LaneSet, LaneStatus,
-    Lease, LeaseRequest, Leased, OutboxEntry, OutboxPayload, Position, RANGES, Settlement, TenantBacklog,
-    Verdict, lease_lost,
+    Lease, LeaseRequest, Leased, OutboxEntry, OutboxPayload, Position, Settlement, TenantBacklog, Verdict,
+    lease_lost,
 };
 use kaireon_core::store::{Generation, Page};
 use kaireon_core::time::Timestamp;
-use kaireon_core::{Outbox, Result, TenantId};
+use kaireon_core::{Error, ErrorKind, Outbox, Result, TenantId};
 
 use super::disk::{Held, LaneData, digest};
 use super::flaw::Flaw;
 use super::handle::Handle;
+use super::leases::{Terms, later};
 use super::place::Place;
 
 /// A handle on the outbox of a place.
@@ -36,68 +36,6 @@ impl PlainOutbox {
         let held = data.leases.get(&lease.range);
         self.place.has(Flaw::IgnoresLeaseTokens)
             || held.is_some_and(|held| held.token == lease.token && held.expires > now)
-    }
-}
-
-fn later(now: Timestamp, ttl: Duration) -> Timestamp {
-    now + TimeDelta::from_std(ttl).unwrap_or(TimeDelta::days(1))
-}
-
-impl LaneData {
-    /// Renews what the owner holds, gives back what is too much, takes what is free.
-    fn lease(
-        &mut self,
-        request: &LeaseRequest,
-        now: Timestamp,
-        (shared, renumbers): (bool, bool),
-    ) -> Vec<Lease> {
-        let LeaseRequest {
-            lane: _,
-            owner,
-            ttl,
-            max_ranges,
-            destination: _,
-        } = request;
-        let expires = later(now, *ttl);
-        if renumbers {
-            self.leases.retain(|_, held| held.expires > now);
-        }
-        let mut room = usize::from(*max_ranges);
-        self.leases.retain(|_, held| {
-            if held.owner != *owner {
-                return true;
-            }
-            held.expires = expires;
-            let kept = room > 0;
-            room = room.saturating_sub(1);
-            kept
-        });
-        for range in 0..RANGES {
-            let taken = self.leases.get(&range);
-            let mine = taken.is_some_and(|held| held.owner == *owner);
-            let taken = taken.filter(|held| held.expires > now);
-            if room == 0 || mine || (taken.is_some() && !shared) {
-                continue;
-            }
-            self.tokens += 1;
-            self.leases.insert(
-                range,
-                Held {
-                    owner: owner.clone(),
-                    token: self.tokens,
-                    expires,
-                },
-            );
-            room -= 1;
-        }
-        let mine = self.leases.iter().filter(|(_, held)| held.owner == *owner);
-        mine.map(|(&range, held)| Lease {
-            lane: request.lane,
-            range,
-            token: held.token,
-            expires: held.expires,
-        })
-        .collect()
     }
 }
 
@@ -127,6 +65,9 @@ impl Outbox for PlainOutbox {
     async fn append(&self, events: Vec<HostEvent>) -> Result<()> {
         let mut disk = self.place.disk_mut(&self.handle, "append")?;
         let now = self.place.now();
+        if !disk.lanes.contains(Lane::Publish) && self.place.has(Flaw::HostEventsNeedTheLane) {
+            return Ok(());
+        }
         for event in events {
             let digest = event
                 .customer
@@ -142,7 +83,10 @@ impl Outbox for PlainOutbox {
         Ok(())
     }
 
-    async fn lease(&self, request: LeaseRequest) -> Result<Leased> {
+    async fn lease(&self, mut request: LeaseRequest) -> Result<Leased> {
+        if self.place.has(Flaw::LeasesNeverExpire) {
+            request.ttl = Duration::from_secs(1_000_000);
+        }
         let mut disk = self.place.disk_mut(&self.handle, "lease")?;
         let now = self.place.now();
         request.destination.check()?;
@@ -158,6 +102,11 @@ impl Outbox for PlainOutbox {
                 let relays = u16::try_from(data.askers.len()).unwrap_or(u16::MAX);
                 return Ok(Leased::elsewhere(in_force.unwrap_or_default(), relays));
             }
+            Admission::TakesOver if has_relays && self.place.has(Flaw::RelaysKeepTheirLane) => {
+                let in_force = data.destination.as_ref().map(|in_force| in_force.name.clone());
+                let relays = u16::try_from(data.askers.len()).unwrap_or(u16::MAX);
+                return Ok(Leased::elsewhere(in_force.unwrap_or_default(), relays));
+            }
             Admission::TakesOver => {
                 data.leases.clear();
                 data.askers.clear();
@@ -165,9 +114,13 @@ impl Outbox for PlainOutbox {
             Admission::Joins | Admission::Refused => {}
         }
         data.destination = Some(request.destination.clone().granted(now, request.ttl));
-        let shared = self.place.has(Flaw::LeasesAreShared);
-        let renumbers = self.place.has(Flaw::RenumbersWhatExpired);
-        let leases = data.lease(&request, now, (shared, renumbers));
+        let terms = Terms {
+            shared: self.place.has(Flaw::LeasesAreShared),
+            renumbers: self.place.has(Flaw::RenumbersWhatExpired),
+            extends: !self.place.has(Flaw::RenewalsDoNotExtend),
+            keeps_all: self.place.has(Flaw::KeepsRangesBeyondTheBound),
+        };
+        let leases = data.lease(&request, now, terms);
         data.askers.insert(request.owner.clone(), later(now, request.ttl));
         let owners = u16::try_from(data.askers.len()).unwrap_or(u16::MAX);
         let recalled = leases.iter().map(|lease| lease.range);
@@ -179,7 +132,7 @@ impl Outbox for PlainOutbox {
         let mut disk = self.place.disk_mut(&self.handle, "release")?;
         for lease in leases {
             let data = disk.outbox.entry(lease.lane).or_default();
-            let holds = |held: &Held| held.token == lease.token;
+            let holds = |held: &Held| held.token == lease.token || self.place.has(Flaw::ReleasesWhatWasLost);
             if data.leases.get(&lease.range).is_some_and(holds)
                 && let Some(Held { owner, .. }) = data.leases.remove(&lease.range)
                 && data.leases.values().all(|held| held.owner != owner)
@@ -246,7 +199,9 @@ impl Outbox for PlainOutbox {
         let data = disk.outbox.entry(lane).or_default();
         for settlement in &settlements {
             let covers = |lease: &Lease| lease.range == settlement.range && self.holds(data, lease, now);
-            if !leases.iter().any(covers) && !self.place.has(Flaw::SettlesWithoutLease) {
+            let unasked = self.place.has(Flaw::SettlesWithoutLease)
+                || (self.place.has(Flaw::PoisonsWithoutLease) && settlement.verdict != Verdict::Delivered);
+            if !leases.iter().any(covers) && !unasked {
                 return Err(lease_lost("plain", "settle"));
             }
         }
@@ -257,6 +212,9 @@ impl Outbox for PlainOutbox {
         } in settlements
         {
             let Some(entry) = data.entries.remove(&(range, position)) else {
+                if self.place.has(Flaw::SettlingAgainFails) {
+                    return Err(lease_lost("plain", "settle"));
+                }
                 continue;
             };
             match verdict {
@@ -284,6 +242,9 @@ impl Outbox for PlainOutbox {
             range: at.0,
             position: at.1,
         });
+        if self.place.has(Flaw::DeadLettersNewestFirst) {
+            found.reverse();
+        }
         Ok(Page {
             items: found.into_iter().map(|(_, letter)| letter.clone()).collect(),
             next,
@@ -319,7 +280,11 @@ impl Outbox for PlainOutbox {
         let Some(data) = disk.outbox.get(&lane) else {
             return Ok(LaneStatus::default());
         };
-        let oldest = data.entries.values().map(|entry| entry.enqueued_at).min();
+        let since = data.entries.values().map(|entry| entry.enqueued_at);
+        let oldest = match self.place.has(Flaw::StatusTellsTheNewest) {
+            true => since.max(),
+            false => since.min(),
+        };
         let now = self.place.now();
         let relays = data.askers.values().filter(|until| **until > now).count();
         let in_force = data.destination.as_ref().map(|in_force| in_force.name.clone());
@@ -349,8 +314,14 @@ impl Outbox for PlainOutbox {
         let until = tokio::time::Instant::now() + at_most;
         loop {
             let now = written()?;
-            if now > seen || tokio::time::timeout_at(until, changes.changed()).await.is_err() {
+            if now > seen {
                 return Ok(now);
+            }
+            if tokio::time::timeout_at(until, changes.changed()).await.is_err() {
+                return match self.place.has(Flaw::QuietWaitsFail) {
+                    true => Err(Error::new(ErrorKind::Timeout, "nothing was written")),
+                    false => Ok(now),
+                };
             }
         }
     }

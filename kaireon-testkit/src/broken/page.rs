@@ -1,7 +1,24 @@
 //! Pages of what the plain store scans.
 
-use kaireon_core::store::{Page, ScanCursor};
+use kaireon_core::store::{HistoryCursor, Page, ScanCursor};
 use kaireon_core::{Error, Result};
+
+use super::flaw::Flaw;
+use super::place::Place;
+
+impl Place {
+    /// How many rows lay before a cursor when it was given; only a flaw asks.
+    pub(super) fn offset(&self, cursor: Option<&HistoryCursor>) -> Option<usize> {
+        self.offsets.lock().get(&cursor?.to_string()).copied()
+    }
+
+    /// Notes it, for the flaw that asks.
+    pub(super) fn note_offset(&self, cursor: Option<&HistoryCursor>, rows: usize) {
+        if let Some(cursor) = cursor.filter(|_| self.has(Flaw::PagesByOffset)) {
+            self.offsets.lock().insert(cursor.to_string(), rows);
+        }
+    }
+}
 
 /// A cursor that is one of this store's.
 pub(super) fn after<T: std::str::FromStr>(cursor: Option<&ScanCursor>) -> Result<Option<T>> {

@@ -1,10 +1,12 @@
 //! Where a plain store lies: what handles share, and what a crash leaves.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use kaireon_core::digest::MasterKey;
+use kaireon_core::store::Epoch;
 use kaireon_core::time::{ManualClock, Timestamp};
 use kaireon_core::{InteractionStore, TenantId};
 use parking_lot::Mutex;
@@ -20,6 +22,8 @@ use crate::world::at;
 pub(super) struct Place {
     pub(super) flaw: Option<Flaw>,
     pub(super) key: MasterKey,
+    /// In whose name a flaw remembers keys of every tenant.
+    pub(super) everybody: TenantId,
     pub(super) clock: ManualClock,
     pub(super) disk: Mutex<Disk>,
     /// What a loss of power leaves, where the store does not write through.
@@ -29,6 +33,8 @@ pub(super) struct Place {
     /// Raised by every handle that a crash took away.
     pub(super) crashes: Mutex<u64>,
     pub(super) written: watch::Sender<u64>,
+    /// How many rows lay before a cursor, by its text, where a flaw counts them.
+    pub(super) offsets: Mutex<BTreeMap<String, usize>>,
 }
 
 impl fmt::Debug for Place {
@@ -44,12 +50,14 @@ impl Place {
         Arc::new(Self {
             flaw,
             key,
+            everybody: TenantId::new("everybody").expect("a short name is an id"),
             clock,
             disk: Mutex::default(),
             durable: Mutex::default(),
             before_last: Mutex::default(),
             crashes: Mutex::new(0),
             written: watch::Sender::new(0),
+            offsets: Mutex::default(),
         })
     }
 
@@ -79,7 +87,15 @@ impl Place {
             *self.disk.lock() = before;
         }
         // The disk's lock comes first, as in a crash.
-        let disk = self.disk.lock();
+        let mut disk = self.disk.lock();
+        if self.has(Flaw::OutboxIsNotDurable) {
+            disk.outbox.clear();
+        }
+        if self.has(Flaw::SettingsAreNotDurable) {
+            for tenant in disk.tenants.values_mut() {
+                (tenant.epoch, tenant.watermark) = (Epoch::ZERO, None);
+            }
+        }
         self.durable.lock().clone_from(&disk);
     }
 

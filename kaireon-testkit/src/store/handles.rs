@@ -247,12 +247,13 @@ pub async fn disconnect_finishes_what_was_accepted(fixture: &dyn StoreFixture) {
 pub async fn a_dropped_write_has_happened_wholly_or_not_at_all(fixture: &dyn StoreFixture) {
     let world = World::open(fixture).await;
     let mut events = Vec::new();
-    for round in 0..30_u32 {
-        let event = world.event("anna").timestamp(noon(i64::from(round))).built();
+    for (round, at) in (0..35).enumerate() {
+        let event = world.event("anna").timestamp(noon(at)).built();
         let store = Arc::clone(&world.store);
         let sent = event.clone();
         let write = tokio::spawn(async move { store.record_event(sent).await });
-        for _ in 0..round % 5 {
+        // At once, and after ever more of what happens on its way.
+        for _ in 0..[0, 1, 2, 4, 16, 64, 256][round % 7] {
             tokio::task::yield_now().await;
         }
         write.abort();

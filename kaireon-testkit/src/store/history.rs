@@ -1,6 +1,7 @@
 //! A customer's history: newest first, in pages that neither skip nor repeat.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use kaireon_core::store::{HistoryCursor, HistoryFilter, HistoryQuery, MAX_PAGE};
 use kaireon_core::{ChannelId, CreativeId, ErrorKind, Interaction, InteractionId, InteractionType, OfferId};
@@ -235,7 +236,9 @@ pub async fn history_is_complete_while_others_write(fixture: &dyn StoreFixture) 
     let events = some_history(&world).await;
     let writer = |task: i64| {
         let store = Arc::clone(&world.store);
+        // Some go before the reader, some behind.
         let more: Vec<_> = (0..20)
+            .map(|n| if task % 2 == 0 { n } else { 19 - n })
             .map(|n| {
                 world
                     .event("anna")
@@ -250,9 +253,17 @@ pub async fn history_is_complete_while_others_write(fixture: &dyn StoreFixture) 
             }
         }
     };
-    let writers = together((0..4).map(writer));
+    let done = AtomicBool::new(false);
+    let writers = async {
+        together((0..4).map(writer)).await;
+        done.store(true, Ordering::SeqCst);
+    };
     let reader = async {
-        for limit in [3, 10] {
+        let mut limits = [3, 10].into_iter().cycle();
+        let mut rounds = 0;
+        // As long as anything is written, so that the two meet however fast either is.
+        while rounds < 2 || !done.load(Ordering::SeqCst) {
+            let limit = limits.next().expect("a cycle has no end");
             let found = world.history_by(world.history_query("anna"), limit).await;
             let old: Vec<_> = found
                 .iter()
@@ -260,6 +271,8 @@ pub async fn history_is_complete_while_others_write(fixture: &dyn StoreFixture) 
                 .cloned()
                 .collect();
             assert_eq!(old, newest_first(&events));
+            rounds += 1;
+            tokio::task::yield_now().await;
         }
     };
     tokio::join!(writers, reader);

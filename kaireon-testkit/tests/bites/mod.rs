@@ -140,6 +140,27 @@ fn every_broken_store_fails_the_cases_of_its_rule_and_passes_the_others() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Cases that no flaw of the plain store is named for, each with the reason.
+const CAUGHT_ELSEWHERE: [(&str, &str); 0] = [];
+
+#[test]
+fn every_case_is_one_that_a_broken_store_must_fail() {
+    let caught: BTreeSet<_> = Flaw::ALL.iter().flat_map(|flaw| flaw.caught_by()).collect();
+    let excused: BTreeSet<_> = CAUGHT_ELSEWHERE.iter().map(|(name, _)| name).collect();
+    let listed: BTreeSet<_> = store::CASES.iter().map(|case| &case.name).collect();
+    let named: BTreeSet<_> = caught.union(&excused).copied().collect();
+    let unproven: Vec<_> = listed.difference(&named).collect();
+    assert!(
+        unproven.is_empty(),
+        "no broken store shows that these bite: {unproven:?}"
+    );
+    let needless: Vec<_> = excused
+        .iter()
+        .filter(|name| caught.contains(*name) || !listed.contains(*name))
+        .collect();
+    assert!(needless.is_empty(), "these need no excuse: {needless:?}");
+}
+
 /// Flaws that show only in what sequences reach: what follows after a retry, an erasure, a purge, a restart.
 const FOUND_BY_THE_MODEL: [Flaw; 9] = [
     Flaw::ConflictOverwritesTheFirst,
