@@ -26,7 +26,9 @@
 //!
 //! # What it promises
 //! - **Durable on `Ok`**: the commit was flushed with `fdatasync`. A commit that a crash tore is cut off at the next
-//!   opening, and reported ([`EmbeddedStore::recovery`]); damage before other commits is an error.
+//!   opening, and reported ([`EmbeddedStore::recovery`]); damage before other commits is an error. In a directory on a
+//!   file system in memory (tmpfs, ramfs; looked up on Linux) nothing outlives the machine: the capabilities say
+//!   `Volatile` there, and everything else holds.
 //! - **A full disk** is `StorageFull` to those who write; reads go on, and when space returns the store opens its
 //!   files anew and works with all that it acknowledged.
 //! - **Dropped futures**: a write that is still queued is withdrawn, one in a commit is committed; its retry under the
@@ -47,6 +49,7 @@ mod journal;
 mod keys;
 mod leases;
 mod maintain;
+mod medium;
 mod open;
 mod outbox;
 mod place;

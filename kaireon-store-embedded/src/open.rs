@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use kaireon_core::coalesce::{Submitter, queue};
 use kaireon_core::digest::MasterKey;
+use kaireon_core::store::Durability;
 use kaireon_core::{Error, ErrorKind, Result, TenantId};
 
 use crate::BACKEND;
@@ -27,6 +28,10 @@ use crate::writer::{Answer, Op, Writer};
 pub(crate) fn open(config: EmbeddedConfig) -> Result<(Arc<Shared>, Submitter<Op, Answer>)> {
     config.check()?;
     let (place, found) = Place::take(&config.data_dir)?;
+    let durability = place.durability()?;
+    if let Durability::Volatile(reason) = &durability {
+        tracing::warn!(%reason, "what the embedded store acknowledges does not survive the machine");
+    }
     let mut recovery = Recovery::default();
     let (engine, birth) = match found {
         Found::Nothing => create(&place, &config)?,
@@ -53,7 +58,7 @@ pub(crate) fn open(config: EmbeddedConfig) -> Result<(Arc<Shared>, Submitter<Op,
     let loaded = load(engine)?;
     let identity = (master_key, birth.incarnation, opening);
     let queue_config = config.queue;
-    let shared = Arc::new(Shared::new(config, identity, recovery, loaded)?);
+    let shared = Arc::new(Shared::new(config, identity, (recovery, durability), loaded)?);
     let (submitter, waiting) = queue(BACKEND, queue_config);
     let writer = Writer::new(Arc::clone(&shared), place);
     let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());

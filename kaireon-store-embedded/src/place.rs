@@ -9,9 +9,11 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use kaireon_core::store::Durability;
 use kaireon_core::{Error, ErrorKind, Result};
 
 use crate::error::io_error;
+use crate::medium;
 
 const FORMAT: &str = "2";
 const TITLE: &str = "kaireon embedded store";
@@ -51,6 +53,11 @@ impl Place {
         };
         let found = place.look()?;
         Ok((place, found))
+    }
+
+    /// What an `Ok` survives here.
+    pub(crate) fn durability(&self) -> Result<Durability> {
+        medium::durability(&self.dir).map_err(io_error)
     }
 
     /// The engine's directory.

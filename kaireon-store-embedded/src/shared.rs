@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use fjall::Slice;
 use kaireon_core::digest::{MasterKey, TenantKey};
 use kaireon_core::outbox::{Lane, LaneSet, RANGES};
-use kaireon_core::store::{FenceState, Generation};
+use kaireon_core::store::{Durability, FenceState, Generation};
 use kaireon_core::wire::corrupt;
 use kaireon_core::{CustomerId, Effect, Error, ErrorKind, Result, TenantId};
 use parking_lot::{Mutex, RwLock};
@@ -28,6 +28,7 @@ pub(crate) struct Shared {
     pub(crate) master_key: MasterKey,
     pub(crate) incarnation: u64,
     pub(crate) recovery: Recovery,
+    pub(crate) durability: Durability,
     /// `None` while it is opened anew after a failure, and at the end.
     engine: RwLock<Option<Arc<Engine>>>,
     tenants: RwLock<HashMap<TenantId, Tenant>>,
@@ -73,7 +74,7 @@ impl Shared {
     pub(crate) fn new(
         config: EmbeddedConfig,
         (master_key, incarnation, opening): (MasterKey, u64, u32),
-        recovery: Recovery,
+        (recovery, durability): (Recovery, Durability),
         loaded: Loaded,
     ) -> Result<Self> {
         let shared = Self {
@@ -84,6 +85,7 @@ impl Shared {
             master_key,
             incarnation,
             recovery,
+            durability,
             engine: RwLock::new(None),
             tenants: RwLock::default(),
             head: Mutex::default(),

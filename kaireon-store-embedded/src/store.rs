@@ -240,7 +240,9 @@ const TURN: usize = 128;
 #[async_trait]
 impl InteractionStore for EmbeddedStore {
     fn capabilities(&self) -> StoreCapabilities {
-        StoreCapabilities::full(BACKEND)
+        let mut can = StoreCapabilities::full(BACKEND);
+        can.durability.clone_from(&self.0.shared.durability);
+        can
     }
 
     async fn record_event(&self, event: Interaction) -> Result<Recorded> {
