@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+#[path = "suite/blocking.rs"]
+mod blocking;
 #[path = "suite/damage.rs"]
 mod damage;
 #[path = "suite/directory.rs"]

@@ -65,7 +65,7 @@ async fn write(directory: &Path) -> Result<()> {
     std::process::abort();
 }
 
-fn install_strace() {
+pub(crate) fn install_strace() {
     let works = |program: &str, arguments: &[&str]| {
         let command = Command::new(program)
             .args(arguments)
