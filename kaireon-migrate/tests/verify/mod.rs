@@ -7,6 +7,7 @@ mod errors;
 mod flaw;
 mod live;
 mod migration;
+mod stores;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,12 +18,13 @@ use kaireon_core::memory::{MemoryOptions, MemoryPlace};
 use kaireon_core::outbox::{Lane, LaneSet, OutboxEntry, OutboxPayload};
 use kaireon_core::relay::{Delivered, LaneSink, Relay, RelayConfig};
 use kaireon_core::store::{
-    Accepted, Erasure, ErasureId, Generation, Origin, RecordBatch, ScanQuery, Tombstone, TombstoneQuery,
+    Accepted, BatchOutcome, Erasure, ErasureId, Generation, Origin, RecordBatch, ScanQuery, Tombstone,
+    TombstoneQuery,
 };
 use kaireon_core::time::{Clock, SystemClock, Timestamp};
 use kaireon_core::{
     Attributes, CustomerId, Decision, DecisionFields, DecisionFlowKey, Interaction, InteractionStore,
-    RecommendationId, TenantId,
+    RecommendationId, Result, TenantId,
 };
 use kaireon_migrate::{Side, Verifier, VerifyConfig};
 
@@ -132,6 +134,10 @@ impl Pair {
                 rows.push(row(&format!("still-{customer}"), number, days_ago(number)));
             }
         }
+        let told = serde_json::json!({"z": [1, 2.5, 1e21, -0.0], "a": {"y": null, "x": "ü"}, "n": 0.1});
+        let told = Attributes::from_value(told).unwrap();
+        let telling = row("still-7", 60, days_ago(1));
+        rows.push(telling.edited(|row| row.attributes = told.clone()).unwrap());
         rows.push(row("erased", 1, days_ago(1)));
         for store in [&self.source, &self.target] {
             put(store.as_ref(), rows.clone()).await;
@@ -186,34 +192,48 @@ impl LaneSink for Late {
     async fn deliver(&self, entries: &[OutboxEntry]) -> Vec<Delivered> {
         let late = self.random.lock().u64(0..=self.late_ms);
         tokio::time::sleep(Duration::from_millis(late)).await;
-        let mut outcomes = Vec::new();
-        for entry in entries {
+        let (mut rows, mut decisions) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
+        let mut outcomes: Vec<_> = entries.iter().map(|_| Delivered::Done).collect();
+        for (place, entry) in entries.iter().enumerate() {
             let generation = entry.generation;
-            let outcome = match &entry.payload {
+            match &entry.payload {
                 OutboxPayload::Interaction(value) => {
                     let value = value.clone();
-                    let accepted = [Accepted { value, generation }];
-                    let batch = RecordBatch::accepted(Origin::Replicated, accepted);
-                    self.target
-                        .record_events(batch)
-                        .await
-                        .map(|batch| batch.into_values().map(drop))
+                    rows.0.push(place);
+                    rows.1.push(Accepted { value, generation });
                 }
                 OutboxPayload::Decision(value) => {
                     let value = value.clone();
-                    let accepted = [Accepted { value, generation }];
-                    let batch = RecordBatch::accepted(Origin::Replicated, accepted);
-                    let answer = self.target.record_decisions(batch).await;
-                    answer.map(|batch| batch.into_values().map(drop))
+                    decisions.0.push(place);
+                    decisions.1.push(Accepted { value, generation });
                 }
-                _ => Ok(Ok(())),
-            };
-            outcomes.push(match outcome.and_then(|outcome| outcome) {
-                Ok(()) => Delivered::Done,
-                Err(error) => Delivered::from_error(error),
-            });
+                _ => {}
+            }
         }
+        let origin = Origin::Replicated;
+        let batch = RecordBatch::accepted(origin, rows.1);
+        note(self.target.record_events(batch).await, &rows.0, &mut outcomes);
+        let batch = RecordBatch::accepted(origin, decisions.1);
+        let answer = self.target.record_decisions(batch).await;
+        note(answer, &decisions.0, &mut outcomes);
         outcomes
+    }
+}
+
+fn note<T>(answer: Result<BatchOutcome<T>>, places: &[usize], outcomes: &mut [Delivered]) {
+    match answer {
+        Ok(batch) => {
+            for (&place, result) in places.iter().zip(batch.into_results()) {
+                if let Err(error) = result {
+                    outcomes[place] = Delivered::from_error(error);
+                }
+            }
+        }
+        Err(error) => {
+            for &place in places {
+                outcomes[place] = Delivered::Failed(error.clone());
+            }
+        }
     }
 }
 
