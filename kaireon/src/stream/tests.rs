@@ -30,9 +30,13 @@ async fn a_lane_that_was_handed_over_in_vain_is_looked_after_again() {
     tokio::time::sleep(Duration::from_millis(20)).await;
     assert!(is_on().await, "it is the other stream's");
     drop(handed_over);
-    while is_on().await {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    let off = async {
+        while is_on().await {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let turned_off = tokio::time::timeout(Duration::from_secs(20), off).await;
+    turned_off.expect("a lane that is its stream's again is turned off");
 }
 
 /// Streams of several processes on one store.

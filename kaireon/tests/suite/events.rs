@@ -62,9 +62,15 @@ async fn the_outbox_is_written_only_while_somebody_subscribes() {
 
     let first = infra.events().subscribe(recorded_topic()).await.unwrap();
     assert!(lane_is_on(&infra).await, "on before subscribe returned");
-    let second = infra.events().subscribe(recorded_topic()).await.unwrap();
+    let mut second = infra.events().subscribe(recorded_topic()).await.unwrap();
     drop(first);
-    tokio::time::sleep(Duration::from_millis(20)).await;
+    // An event takes the way through the lane and its relay, which is longer than that to turning it off.
+    infra.store().record_event(shown("c", "between")).await.unwrap();
+    next_event(&mut second).await;
+    until("what was delivered is settled", async || {
+        backlog(&infra).await == 0
+    })
+    .await;
     assert!(lane_is_on(&infra).await, "off though one is left");
     drop(second);
     until("the lane is off", async || !lane_is_on(&infra).await).await;

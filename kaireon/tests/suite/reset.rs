@@ -51,7 +51,10 @@ async fn callers_have_their_grace_to_finish_with_old_handles() {
         let infra = infra.clone();
         async move { infra.reset(new).await }
     });
-    tokio::time::sleep(Duration::from_millis(30)).await;
+    until("the new set is in place", async || {
+        !Arc::ptr_eq(&infra.store(), &before)
+    })
+    .await;
     before.record_event(shown("c", "k")).await.unwrap();
     drop(before);
     // It ends as soon as nobody holds an old handle, long before the grace does.
