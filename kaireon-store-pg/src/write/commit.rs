@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres};
 
 use super::op::{SharedOp, Value};
 use super::unit::{Done, Failure, Held, run};
-use crate::error::{Remedy, not_applied, of_commit, of_sql, remedy};
+use crate::error::{Remedy, not_applied, of_commit, of_sql, remedy, restarts};
 use crate::partitions::Month;
 use crate::shared::Shared;
 
@@ -86,7 +86,10 @@ impl Committer {
                 Point::Connect(error) => (Remedy::None, not_applied(error)),
                 Point::Commit(error) => {
                     self.drop_connection();
-                    (Remedy::None, of_commit(error))
+                    let error = of_commit(error);
+                    // Only where the server says itself that it has rolled all of it back.
+                    let again = restarts(&error);
+                    (if again { Remedy::Again } else { Remedy::None }, error)
                 }
                 Point::Begin(error) => (remedy(&error), not_applied(of_sql(error))),
                 Point::Silence(error) => {

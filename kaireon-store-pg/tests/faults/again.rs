@@ -21,8 +21,17 @@ use crate::place::{Place, answer, event, insist};
 /// The codes of a serialization failure and of a deadlock.
 const CODES: [&str; 2] = ["40001", "40P01"];
 
+/// What is done to a table whose rows are judged at the commit.
+const AT_COMMIT: &str = "COMMIT of INSERT";
+
 /// Has the server give up the first transaction that does this to a table.
 async fn arm(place: &Place, what: &str, table: &str, code: &str) {
+    let trigger = match what {
+        AT_COMMIT => format!(
+            "CREATE CONSTRAINT TRIGGER give_up AFTER INSERT ON {{s}}.{table} DEFERRABLE INITIALLY DEFERRED FOR EACH ROW"
+        ),
+        what => format!("CREATE TRIGGER give_up BEFORE {what} ON {{s}}.{table} FOR EACH STATEMENT"),
+    };
     // The number is drawn for good, whatever becomes of the transaction.
     place
         .run(&format!(
@@ -30,7 +39,7 @@ async fn arm(place: &Place, what: &str, table: &str, code: &str) {
              CREATE FUNCTION {{s}}.give_up() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
              IF nextval('{{s}}.tries') = 1 THEN RAISE EXCEPTION 'given up' USING ERRCODE = '{code}'; END IF; \
              RETURN NULL; END $$; \
-             CREATE TRIGGER give_up BEFORE {what} ON {{s}}.{table} FOR EACH STATEMENT EXECUTE FUNCTION {{s}}.give_up()"
+             {trigger} EXECUTE FUNCTION {{s}}.give_up()"
         ))
         .await;
 }
@@ -78,9 +87,14 @@ async fn a_batch_that_is_given_up_is_written_once_and_nobody_is_told() {
     let mut events = vec![event("anna", "first")];
     insist(&store, &events[0]).await;
     for code in CODES {
-        for table in ["customers", "dedupe", "history", "outbox"] {
-            let what = if table == "customers" { "UPDATE" } else { "INSERT" };
-            let batch = ["anna", "bert"].map(|name| event(name, &format!("{name}-{table}-{code}")));
+        for (what, table) in [
+            ("UPDATE", "customers"),
+            ("INSERT", "dedupe"),
+            ("INSERT", "history"),
+            ("INSERT", "outbox"),
+            (AT_COMMIT, "outbox"),
+        ] {
+            let batch = ["anna", "bert"].map(|name| event(name, &format!("{name}-{what}-{table}-{code}")));
             let call = store.record_events(RecordBatch::live(batch.clone()));
             let recorded = given_up(&place, (what, table), code, call).await;
             let expected = batch.each_ref().map(|event| answer(event, false));
