@@ -429,14 +429,14 @@ async fn sweep_one(unit: &mut PgUnit, shared: &Shared, row: &PgRow) -> Result<()
         outbox += unit.execute(query).await.map_err(of_sql)?.rows_affected();
     }
     if let Some(erasure) = erasure {
-        let closed = closed
-            .iter()
-            .map(|row| closed_summary(row, 0))
-            .collect::<Result<Vec<_>>>()?;
-        // A group may lie in the value and in a row of its own: what is counted is what was to be read. Names
-        // decide nothing here.
-        let everything = SummaryQuery::new(TenantId::new("any")?, CustomerId::new("any")?);
-        let summaries = packed_of(packed)?.answer(&everything, closed).len() as u64;
+        let summaries = match count_summaries(packed, &closed) {
+            // What nobody can read is erased all the same, and in no count.
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                tracing::warn!(%error, "the summaries of an erased customer could not be counted");
+                0
+            }
+            counted => counted?,
+        };
         let finish = sql
             .finish_receipt
             .query()
@@ -452,4 +452,16 @@ async fn sweep_one(unit: &mut PgUnit, shared: &Shared, row: &PgRow) -> Result<()
     let swept = sql.swept.query().bind(number);
     unit.execute(swept).await.map_err(of_sql)?;
     Ok(())
+}
+
+/// How many summaries a customer had. A group may lie in the value and in a row of its own: what is counted is what was to
+/// be read.
+fn count_summaries(packed: &[u8], closed: &[PgRow]) -> Result<u64> {
+    let closed = closed
+        .iter()
+        .map(|row| closed_summary(row, 0))
+        .collect::<Result<Vec<_>>>()?;
+    // Names decide nothing here.
+    let everything = SummaryQuery::new(TenantId::new("any")?, CustomerId::new("any")?);
+    Ok(packed_of(packed)?.answer(&everything, closed).len() as u64)
 }

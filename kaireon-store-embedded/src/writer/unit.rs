@@ -375,15 +375,23 @@ impl<'a> Unit<'a> {
             .partition(|fold| fold.key == *key);
         self.folds = others;
         parts.extend(Part::of(self.head.sequence + 1, mine)?.map(Arc::new));
-        let Some(mut own) = Own::of(stored.as_deref(), &parts)? else {
-            return Ok(Vec::new());
+        let value = match Own::of(stored.as_deref(), &parts) {
+            Ok(None) => return Ok(Vec::new()),
+            Ok(Some(mut own)) => {
+                let value = own.encode().to_vec();
+                self.close(&keys::rows(key, own.generation), std::mem::take(&mut own.closed));
+                value
+            }
+            // What nobody can read goes as well, and is counted by nobody.
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                stored.as_deref().unwrap_or_default().to_vec()
+            }
+            Err(error) => return Err(error),
         };
-        let value = own.encode();
-        self.close(&keys::rows(key, own.generation), std::mem::take(&mut own.closed));
         if stored.is_some() {
             self.put(Space::Customers, key.clone(), None);
         }
         self.forgotten.push(key.clone());
-        Ok(value.to_vec())
+        Ok(value)
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use kaireon_core::store::{
     Accepted, Erasure, ErasureId, Generation, HistoryQuery, Origin, Purge, RecordBatch, Recorded,
+    SummaryQuery,
 };
 use kaireon_core::time::{Clock, SystemClock};
 use kaireon_core::{CustomerId, Effect, ErrorKind, Interaction, InteractionStore, TenantId};
@@ -191,5 +192,29 @@ async fn an_erasure_whose_notes_are_damaged_is_told_and_does_not_go_on_for_ever(
         (ErrorKind::Corrupt, Effect::Unknown)
     );
     store.disconnect().await.unwrap();
+    place.close().await;
+}
+
+#[tokio::test]
+#[ignore = "needs postgres: set KAIREON_TEST_PG_URL"]
+async fn a_customer_whose_summaries_are_damaged_is_erased_and_starts_anew() {
+    let place = Place::shared().await;
+    let store = PgStore::connect(place.config()).await.unwrap();
+    insist(&store, &event("anna", "one")).await;
+    place.run("UPDATE {s}.customers SET packed = '\\xffff'").await;
+    let query = SummaryQuery::new(tenant(), anna());
+    let error = store.get_summaries(query).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    let receipt = store.erase_customer(erasure()).await.unwrap();
+    assert_eq!(receipt.deleted.get("history"), Some(&1));
+    assert_eq!(on_disk(&place).await, (0, 0));
+    place.run("DELETE FROM {s}.dedupe").await;
+    let again = event("anna", "two");
+    assert_eq!(
+        store.record_event(again.clone()).await.unwrap(),
+        under_the_next(&again)
+    );
+    store.disconnect().await.unwrap();
+    place.assert_exactly(&[again], false).await;
     place.close().await;
 }
