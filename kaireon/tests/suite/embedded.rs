@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use kaireon::core::ErrorKind;
-use kaireon::core::store::Durability;
 use kaireon::{Config, Infra, Outcome, Part};
 
 use crate::support::{LONG, all_of, config, is_new, next_event, recorded_topic, shown};
@@ -16,7 +15,7 @@ fn at(directory: &Path) -> Config {
 }
 
 #[tokio::test]
-async fn with_nothing_set_the_store_is_embedded_and_durable() {
+async fn with_nothing_set_the_store_is_embedded_and_persistent() {
     let directory = tempfile::tempdir().unwrap();
     // Two levels that are not there yet.
     let data = directory.path().join("a/b");
@@ -25,7 +24,7 @@ async fn with_nothing_set_the_store_is_embedded_and_durable() {
         infra.startup().store.to_string(),
         "embedded (INTERACTION_STORE is unset)"
     );
-    assert_eq!(infra.store().capabilities().durability, Durability::Durable);
+    assert!(infra.store().capabilities().persistent);
     assert!(is_new(&infra, "c", "k").await);
     assert!(infra.health().await.ready);
     assert!(infra.shutdown(LONG).await.is_clean());
