@@ -158,3 +158,42 @@ async fn compare(fixture: &dyn StoreFixture, sequence: &[Operation]) -> Result<(
         .await
         .map_err(|error| format!("cannot disconnect: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use kaireon_core::outbox::Lane;
+
+    use super::compare;
+    use super::operation::Operation;
+    use crate::broken::{Fixture, Flaw};
+
+    /// What is given back last before a store is reopened without its tail would be held for ever, by a clock that stands
+    /// still, and an erasure wait for it.
+    #[tokio::test]
+    async fn a_lease_that_a_flaw_would_bring_back_keeps_no_sequence_from_its_end() {
+        let (customer, other) = (0, 2);
+        let sequence = [
+            Operation::Append {
+                tenant: 0,
+                customer: Some(customer),
+                count: 1,
+            },
+            Operation::Deliver {
+                lane: Lane::Publish,
+                tenant: 1,
+                customer: other,
+                limit: 1,
+                poison: false,
+            },
+            Operation::Reopen,
+            Operation::Erase {
+                tenant: 0,
+                customer,
+                ticket: 0,
+            },
+        ];
+        for fixture in [Fixture::sound(), Fixture::broken(Flaw::ReopensWithoutTheTail)] {
+            compare(&fixture, &sequence).await.unwrap();
+        }
+    }
+}

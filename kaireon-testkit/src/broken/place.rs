@@ -82,10 +82,7 @@ impl Place {
 
     /// What a disconnect does to the disk.
     pub(super) fn close(&self) {
-        if self.has(Flaw::ReopensWithoutTheTail) {
-            let before = self.before_last.lock().clone();
-            *self.disk.lock() = before;
-        }
+        self.lose_the_tail();
         // The disk's lock comes first, as in a crash.
         let mut disk = self.disk.lock();
         if self.has(Flaw::OutboxIsNotDurable) {
@@ -104,10 +101,21 @@ impl Place {
         if self.has(Flaw::AcknowledgesBeforeDurable) {
             self.disk.lock().clone_from(&self.durable.lock());
         }
-        if self.has(Flaw::ReopensWithoutTheTail) {
-            let before = self.before_last.lock().clone();
-            *self.disk.lock() = before;
+        self.lose_the_tail();
+    }
+
+    /// Goes back to what was there before the last write, where that is the flaw. What was recorded is to be lost, and no
+    /// lease to come back that was given back: nobody would ever give it back again.
+    fn lose_the_tail(&self) {
+        if !self.has(Flaw::ReopensWithoutTheTail) {
+            return;
         }
+        let mut before = self.before_last.lock().clone();
+        for lane in before.outbox.values_mut() {
+            lane.leases.clear();
+            lane.askers.clear();
+        }
+        *self.disk.lock() = before;
     }
 }
 

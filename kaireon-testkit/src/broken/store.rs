@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use kaireon_core::outbox::range_of;
+use kaireon_core::outbox::{ERASURE_PATIENCE, range_of, still_in_hand};
 use kaireon_core::store::{
     Accepted, BatchOutcome, Erasure, ErasureReceipt, FenceRequest, FenceState, HistoryCursor, HistoryQuery,
     Page, Purge, PurgeReceipt, Record, RecordBatch, Recorded, ScanCursor, ScanQuery, StoreCapabilities,
@@ -222,10 +222,14 @@ impl InteractionStore for Store {
         let range = range_of(&request.tenant, request.customer.as_str());
         let receipt = self.erase(request)?;
         self.place.wake();
-        while !self.has(Flaw::ErasureWaitsForNoRelay) && self.is_recalled(range)? {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        Ok(receipt)
+        let given_back = async {
+            while !self.has(Flaw::ErasureWaitsForNoRelay) && self.is_recalled(range)? {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            Ok(receipt)
+        };
+        let given_back = tokio::time::timeout(ERASURE_PATIENCE, given_back).await;
+        given_back.unwrap_or_else(|_| Err(still_in_hand("plain")))
     }
 
     async fn tombstones(&self, query: TombstoneQuery) -> Result<Page<Tombstone, ScanCursor>> {
