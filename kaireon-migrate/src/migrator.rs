@@ -6,9 +6,10 @@ use std::time::Duration;
 use kaireon_core::outbox::{Lane, TenantBacklog};
 use kaireon_core::store::{Epoch, FenceRequest, FenceState};
 use kaireon_core::time::{Clock, SystemClock};
-use kaireon_core::{Error, ErrorKind, InteractionStore, Result, TenantId};
+use kaireon_core::{Effect, Error, ErrorKind, InteractionStore, Result, TenantId};
 use tokio::time::{Instant, sleep};
 
+use crate::switch::Attempt;
 use crate::{
     Backend, Change, Drained, Draining, Force, Known, Purpose, ReadComparison, Replication, Side, Step,
     StoreMark, SwitchStore, TenantSetting,
@@ -177,10 +178,11 @@ impl Migrator {
     /// compared, where there is none.
     ///
     /// # Errors
-    /// As for [`change`](Self::change).
+    /// As for [`change`](Self::change); `Unavailable`, transient and not applied, where the migration has moved on meanwhile.
     pub async fn note_reads(&self, tenant: &TenantId) -> Result<Known> {
-        let at = self.clock.now();
-        let sample = self.switch.read_comparison(tenant, at).await?;
+        let known = self.settings().read(tenant).await?;
+        let (at, attempt) = (self.clock.now(), Attempt::of(&known.setting));
+        let sample = self.switch.reads_compared(tenant, &known.setting, at);
         let reads = sample.unwrap_or(ReadComparison {
             at,
             compared: 0,
@@ -188,7 +190,14 @@ impl Migrator {
             baseline_compared: 0,
             baseline_different: 0,
         });
-        self.note(tenant, Step::ReadsCompared { reads }, "a sample of live reads")
+        let of_this = |now: &TenantSetting| match Attempt::of(now) == attempt {
+            true => Ok(()),
+            false => Err(moved_on(
+                "the migration has moved on since its reads were compared",
+            )),
+        };
+        let step = Step::ReadsCompared { reads };
+        self.note_where(tenant, step, "a sample of live reads", of_this)
             .await
     }
 
@@ -199,16 +208,49 @@ impl Migrator {
     pub async fn observe(&self, tenant: &TenantId) -> Result<Known> {
         let mut known = self.settings().read(tenant).await?;
         for side in [Side::Source, Side::Target] {
-            let Some(store) = known.setting.under_way().map(|migration| migration.store(side)) else {
-                return Ok(known);
-            };
-            let fence = self.switch.stores().get(store)?.fence(tenant).await?;
-            let mark = StoreMark::from(&fence);
-            known = self
-                .note(tenant, Step::Observe { side, mark }, "a look at the store")
-                .await?;
+            known = self.observe_one(tenant, side, known).await?;
         }
         self.enforce(tenant).await
+    }
+
+    /// Looks at one of them. A mark is older than one that another noted since, and would look as if the store had gone
+    /// back: then it is read again.
+    async fn observe_one(&self, tenant: &TenantId, side: Side, mut known: Known) -> Result<Known> {
+        for _ in 0..TRIES {
+            let Some(migration) = known.setting.under_way() else {
+                return Ok(known);
+            };
+            let last = migration.in_force;
+            let fence = self
+                .switch
+                .stores()
+                .get(migration.store(side))?
+                .fence(tenant)
+                .await?;
+            let mark = StoreMark::from(&fence);
+            let is_last = |now: &TenantSetting| {
+                let in_force = now.under_way().map(|migration| migration.in_force);
+                match in_force == Some(last) {
+                    true => Ok(()),
+                    false => Err(moved_on("another has looked at the store meanwhile")),
+                }
+            };
+            let step = Step::Observe { side, mark };
+            match self
+                .note_where(tenant, step, "a look at the store", is_last)
+                .await
+            {
+                Err(error) if error.kind() == ErrorKind::Unavailable => {
+                    let now = self.settings().read(tenant).await?;
+                    if now.version == known.version {
+                        return Err(error);
+                    }
+                    known = now;
+                }
+                noted => return noted,
+            }
+        }
+        Err(moved_on("others look at the store all the time"))
     }
 
     pub(crate) const fn switch(&self) -> &SwitchStore {
@@ -229,8 +271,19 @@ impl Migrator {
 
     /// Sets what was measured.
     pub(crate) async fn note(&self, tenant: &TenantId, step: Step, why: &str) -> Result<Known> {
+        self.note_where(tenant, step, why, |_| Ok(())).await
+    }
+
+    /// Sets what was measured, in a setting of which something holds.
+    pub(crate) async fn note_where(
+        &self,
+        tenant: &TenantId,
+        step: Step,
+        why: &str,
+        holds: impl Fn(&TenantSetting) -> Result<()> + Send,
+    ) -> Result<Known> {
         let change = Change::new(step, AUTHOR, why, self.clock.now())?;
-        self.settings().change(tenant, &change).await
+        self.settings().change_where(tenant, &change, holds).await
     }
 
     /// Raises the authority's fence to the setting's epoch. While it drains its lanes stay as they are: nothing is
@@ -365,4 +418,11 @@ async fn backlog(store: &dyn InteractionStore, lane: Lane, tenant: &TenantId) ->
         Error::unsupported(backend, "outbox")
     })?;
     outbox.backlog(lane, tenant).await
+}
+
+/// What was read is no evidence of how things are now.
+pub(crate) fn moved_on(context: &'static str) -> Error {
+    Error::new(ErrorKind::Unavailable, context)
+        .with_transient(true)
+        .with_effect(Effect::NotApplied)
 }

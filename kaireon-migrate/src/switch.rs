@@ -29,6 +29,7 @@ use self::sample::{Answer, Read, Samples};
 use crate::current::Current;
 use crate::{Freshness, Settings, Stores};
 
+pub(crate) use sample::Attempt;
 pub use sample::ReadSampling;
 pub use trace::{Agreement, ReadTrace, Traced};
 
@@ -175,6 +176,16 @@ impl SwitchStore {
     ) -> Result<Option<crate::ReadComparison>> {
         let seen = self.0.current.newer(tenant, tokio::time::Instant::now()).await?;
         Ok(self.0.samples.of(tenant, seen.setting(), now))
+    }
+
+    /// The same for a setting that was read.
+    pub(crate) fn reads_compared(
+        &self,
+        tenant: &TenantId,
+        setting: &crate::TenantSetting,
+        now: kaireon_core::time::Timestamp,
+    ) -> Option<crate::ReadComparison> {
+        self.0.samples.of(tenant, setting, now)
     }
 
     /// Begins the sample of a tenant's reads anew: once what made them differ was cured.

@@ -33,8 +33,8 @@ pub struct VerifyConfig {
     pub rows_per_second: Option<u32>,
     /// How many rows that may be unlike are held in memory; 100,000 by default, of about 200 bytes each.
     pub suspects: usize,
-    /// How many customers are remembered as met; 500,000 by default, of about 40 bytes each. A tenant with more is read
-    /// once more for each power of two that they are more by.
+    /// How many customers are remembered as met; 500,000 by default, of about 40 bytes each. A tenant with more
+    /// is compared in parts, each of which reads all rows again: twice as many parts for each power of two.
     pub customers: usize,
     /// How many passes over the rows of one kind there may be at most; 8 by default. What is unlike beyond that was not
     /// compared.

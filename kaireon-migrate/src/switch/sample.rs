@@ -97,7 +97,7 @@ impl Read {
 
 /// What a sample is of: a later backfill makes it void, and so does another epoch.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Attempt {
+pub(crate) struct Attempt {
     epoch: kaireon_core::store::Epoch,
     started_at: Timestamp,
     backfill: Option<Backfill>,
@@ -105,7 +105,7 @@ struct Attempt {
 
 impl Attempt {
     /// What reads are compared for; `None` where the two sides need not be the same yet, or no more.
-    fn of(setting: &TenantSetting) -> Option<Self> {
+    pub(crate) fn of(setting: &TenantSetting) -> Option<Self> {
         let migration = setting.under_way()?;
         matches!(setting.phase, Phase::Verifying | Phase::Ready).then(|| Self {
             epoch: setting.epoch,
@@ -174,6 +174,10 @@ impl Samples {
             last: Instant::now(),
         };
         let tally = tallies.entry(tenant.clone()).or_insert_with(fresh);
+        if tally.attempt.epoch > attempt.epoch {
+            // A straggler of what is over says nothing of what came behind it.
+            return;
+        }
         if tally.attempt != attempt {
             *tally = fresh();
         }
@@ -276,6 +280,7 @@ async fn judge(
         let (again, there) = join(again, timeout_at(until, read.of(other))).await;
         let Ok(Ok(again)) = again else {
             // Nothing is known of the other side that the one which answered does not say as well.
+            judged.baseline = None;
             return judged;
         };
         judged.baseline.get_or_insert(again == *answer);

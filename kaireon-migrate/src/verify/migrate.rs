@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use kaireon_core::{Effect, Error, ErrorKind, InteractionStore, Result, TenantId};
+use kaireon_core::{Error, ErrorKind, InteractionStore, Result, TenantId};
 
 use super::{Verifier, VerifyConfig, VerifyReport};
+use crate::migrator::moved_on;
 use crate::{Change, Known, Migrator, Side, Step, TenantSetting, Verification, transition};
 
 impl Migrator {
@@ -36,7 +37,8 @@ impl Migrator {
         self.verify_with(tenant, verifier).await
     }
 
-    /// [`verify`](Self::verify) by a comparison that the caller has given more to, such as whom to tell of its progress.
+    /// [`verify`](Self::verify) by a comparison that the caller has given more to, such as whom to tell of its progress. What
+    /// is compared is what the tenant's setting names now, whatever it was made of.
     ///
     /// # Errors
     /// As for [`verify`](Self::verify).
@@ -45,19 +47,25 @@ impl Migrator {
     /// As for [`verify`](Self::verify).
     pub async fn verify_with(&self, tenant: &TenantId, verifier: Verifier) -> Result<(VerifyReport, Known)> {
         let before = self.observed(tenant).await?;
-        // It may have fallen back just now.
-        self.verifier_of(tenant, &before.setting, verifier.config.clone())?;
+        // Of the setting as it is now, whatever the caller's was made of: the tenant, the stores, the authority.
+        let Verifier { config, progress, .. } = verifier;
+        let verifier = Verifier {
+            progress,
+            ..self.verifier_of(tenant, &before.setting, config)?
+        };
         let report = verifier.run().await?;
-        let behind = self.observed(tenant).await?;
-        if !is_same_attempt(&before.setting, &behind.setting) {
-            let context = "the migration has moved on while its stores were compared";
-            return Err(Error::new(ErrorKind::Unavailable, context)
-                .with_transient(true)
-                .with_effect(Effect::NotApplied));
-        }
+        let of_this = |now: &TenantSetting| match is_same_attempt(&before.setting, now) {
+            true => Ok(()),
+            false => Err(moved_on(
+                "the migration has moved on while its stores were compared",
+            )),
+        };
+        of_this(&self.observed(tenant).await?.setting)?;
         let verification = report.evidence();
         let step = Step::Verified { verification };
-        let known = self.note(tenant, step, "a comparison of the stores").await?;
+        let known = self
+            .note_where(tenant, step, "a comparison of the stores", of_this)
+            .await?;
         Ok((report, known))
     }
 

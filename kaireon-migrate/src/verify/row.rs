@@ -34,6 +34,8 @@ pub(super) trait Row: Send + 'static {
     const KIND: Kind;
     /// How many places one look is for.
     const LOOKS: usize;
+    /// Whether a look at a place does not tell the generation, so that only a pass over the rows does.
+    const HIDES_GENERATION: bool;
     type Place: Place;
 
     fn has(can: &StoreCapabilities) -> bool;
@@ -125,6 +127,7 @@ impl InteractionPlace {
 impl Row for Accepted<Interaction> {
     const KIND: Kind = Kind::Interactions;
     const LOOKS: usize = 1;
+    const HIDES_GENERATION: bool = true;
     type Place = InteractionPlace;
 
     fn has(can: &StoreCapabilities) -> bool {
@@ -202,6 +205,7 @@ impl Place for RecommendationId {
 impl Row for Accepted<Decision> {
     const KIND: Kind = Kind::Decisions;
     const LOOKS: usize = 1;
+    const HIDES_GENERATION: bool = true;
     type Place = RecommendationId;
 
     fn has(can: &StoreCapabilities) -> bool {
@@ -284,6 +288,7 @@ impl Place for Digest {
 impl Row for Tombstone {
     const KIND: Kind = Kind::Tombstones;
     const LOOKS: usize = 10_000;
+    const HIDES_GENERATION: bool = false;
     type Place = Digest;
 
     fn has(can: &StoreCapabilities) -> bool {

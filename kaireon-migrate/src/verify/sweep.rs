@@ -53,7 +53,7 @@ pub(super) async fn compare<R: Row>(run: &Run<'_>, customers: Option<&Customers>
 struct First<P> {
     table: Table,
     /// Places of rows whose time has not come yet: later passes leave out what is later than their beginning.
-    ahead: HashMap<u128, P>,
+    ahead: HashMap<u128, (P, u128)>,
     too_many: bool,
     left_out: u64,
 }
@@ -76,10 +76,11 @@ async fn first<R: Row>(
             found.left_out += 1;
             return;
         }
-        found.table.add(hasher.range(&row), hasher.whole(&row));
+        let whole = hasher.whole(&row);
+        found.table.add(hasher.range(&row), whole);
         if !is_before(&row, Some(now + config.clock_skew)) && row.timestamp().is_some() {
             match found.ahead.len() < config.suspects {
-                true => drop(found.ahead.insert(hasher.place(&row), row.place())),
+                true => drop(found.ahead.insert(hasher.place(&row), (row.place(), whole))),
                 false => found.too_many = true,
             }
         }
@@ -112,22 +113,27 @@ async fn sweep<R: Row>(
             return Err(why);
         }
     };
-    let mut ahead = HashMap::new();
+    let mut ahead: HashMap<u128, Suspect<R::Place>> = HashMap::new();
     let mut tables = Vec::with_capacity(2);
+    let mut digests: HashMap<u128, u128> = HashMap::new();
     for side in sides {
         report.left_out += side.left_out;
         if side.too_many {
             report.not_compared(1, Why::TooMany);
         }
         tables.push(side.table);
-        ahead.extend(side.ahead);
+        for (at, (place, whole)) in side.ahead {
+            let seen = digests.insert(at, whole);
+            let unlike = R::HIDES_GENERATION && seen.is_some_and(|seen| seen != whole);
+            ahead.insert(at, Suspect { place, unlike });
+        }
     }
+    drop(digests);
     let authority = at(run.of.authority);
     let count = |table: &Table| (0..RANGES).map(|range| table.count(range)).sum();
     let mut compared: u64 = count(&tables[authority]);
     let mut settling = Settling { report, held: 0 };
-    let suspects = ahead.into_values().map(|place| Suspect { place, unlike: false });
-    settling.settle::<R>(run, suspects.collect()).await;
+    settling.settle::<R>(run, ahead.into_values().collect()).await;
 
     let unlike = tables[0].unlike(&tables[1]);
     let mut pass = 1;
@@ -286,7 +292,7 @@ async fn collect<R: Row>(
     target?;
     let Held { rows, is_whole } = seen.into_inner();
     let suspects = rows.into_values().map(|seen| Suspect {
-        unlike: seen.sides.iter().all(Option::is_some),
+        unlike: R::HIDES_GENERATION && seen.sides.iter().all(Option::is_some),
         place: seen.place,
     });
     Ok((suspects.collect(), is_whole))

@@ -62,7 +62,8 @@ async fn memory_is_bounded_whatever_the_number_of_rows_customers_and_differences
     };
     assert_eq!(of(&wide), of(&narrow));
     assert!(narrow.suspects_held <= 150, "{}", narrow.suspects_held);
-    assert!(narrow.customers_held <= 110, "{}", narrow.customers_held);
+    // Parts are as large as a keyed digest makes them: the first decides how many there are.
+    assert!(narrow.customers_held <= 250, "{}", narrow.customers_held);
     assert!(wide.suspects_held >= 300 && wide.customers_held > 2_000);
     assert!(
         narrow.read > 2 * wide.read,

@@ -19,6 +19,8 @@ pub(crate) enum Flaw {
     ExtraRow,
     OtherContent,
     OtherGeneration,
+    /// The same, of a time that has not come yet.
+    OtherGenerationAhead,
     OtherSummary,
     MissingDecision,
     ExtraDecision,
@@ -28,13 +30,14 @@ pub(crate) enum Flaw {
 }
 
 impl Flaw {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::None,
         Self::MissingRow,
         Self::MissingAhead,
         Self::ExtraRow,
         Self::OtherContent,
         Self::OtherGeneration,
+        Self::OtherGenerationAhead,
         Self::OtherSummary,
         Self::MissingDecision,
         Self::ExtraDecision,
@@ -59,8 +62,12 @@ impl Flaw {
                 put(source, [odd.clone()]).await;
                 put(target, [odd.edited(|row| row.rank = Some(4)).unwrap()]).await;
             }
-            Self::OtherGeneration => {
-                let only = row("twice", 1, days_ago(2));
+            Self::OtherGeneration | Self::OtherGenerationAhead => {
+                let at = match self {
+                    Self::OtherGeneration => days_ago(2),
+                    _ => SystemClock.now() + Duration::from_secs(6 * 3_600),
+                };
+                let only = row("twice", 1, at);
                 put(source, [only.clone()]).await;
                 let stone = Tombstone {
                     customer: KEY.tenant(&tenant()).customer(&CustomerId::new("twice").unwrap()),
@@ -123,7 +130,7 @@ impl Flaw {
             Self::MissingRow | Self::MissingAhead => [[1, 0, 0], nothing, nothing],
             Self::ExtraRow => [[0, 1, 0], nothing, nothing],
             Self::OtherContent => [[0, 0, 1], nothing, nothing],
-            Self::OtherGeneration => [[0, 0, 1], nothing, [0, 1, 0]],
+            Self::OtherGeneration | Self::OtherGenerationAhead => [[0, 0, 1], nothing, [0, 1, 0]],
             Self::None | Self::OtherSummary => [nothing; 3],
             Self::MissingDecision => [nothing, [1, 0, 0], nothing],
             Self::ExtraDecision => [nothing, [0, 1, 0], nothing],
@@ -165,7 +172,7 @@ impl Flaw {
             Self::MissingRow | Self::MissingAhead | Self::ExtraRow | Self::OtherContent => {
                 Some("row-still-5-77")
             }
-            Self::OtherGeneration => Some("row-twice-1"),
+            Self::OtherGeneration | Self::OtherGenerationAhead => Some("row-twice-1"),
             Self::MissingDecision | Self::ExtraDecision | Self::OtherDecision => Some("decision-still-5-77"),
             Self::None | Self::OtherSummary => None,
             Self::ErasedOnTarget | Self::ErasedOnSource => return,

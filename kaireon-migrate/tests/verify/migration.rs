@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use kaireon_core::outbox::Lane;
 use kaireon_core::store::{Origin, RecordBatch};
-use kaireon_core::{ErrorKind, InteractionStore};
-use kaireon_migrate::{Kind, Missing, Phase, Refused, Step};
+use kaireon_core::{ErrorKind, InteractionStore, TenantId};
+use kaireon_migrate::{Kind, Missing, Phase, Refused, Side, Step, Verifier};
 
 use super::config;
 use crate::switch::{Process, World, emptied, event, rows, tenant};
@@ -119,5 +119,61 @@ async fn a_comparison_across_which_the_migration_moved_on_is_no_evidence() {
     let known = process.switch.settings().read(&tenant()).await.unwrap();
     assert_eq!(known.setting.phase, Phase::Single);
     emptied(&process.stores[0], Lane::Replicate).await;
+    drop(relays);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_comparison_is_of_what_the_setting_names_whoever_made_it() {
+    let world = World::new();
+    let process = world.process();
+    process.switch.record_event(event("anna", 1)).await.unwrap();
+    let relays = process.replicate();
+    verifying(&world, &process).await;
+    emptied(&process.stores[0], Lane::Replicate).await;
+    super::put(process.stores[1].as_ref(), [event("carl", 1)]).await;
+    // Of another tenant, between one store and itself: there is no difference.
+    let stores = [0, 0].map(|at| Arc::clone(&process.stores[at]) as Arc<dyn InteractionStore>);
+    let [one, same] = stores;
+    let other = TenantId::new("other").unwrap();
+    let verifier = Verifier::new(other, one, same, Side::Source).with_config(config());
+    let (report, known) = process.migrator.verify_with(&tenant(), verifier).await.unwrap();
+    assert_eq!(report.of(Kind::Interactions).unwrap().extra, 1, "{report:?}");
+    let evidence = known.setting.under_way().unwrap().evidence.verification.unwrap();
+    assert_eq!(evidence, report.evidence());
+    drop(relays);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_several_look_at_at_once_has_not_gone_back() {
+    let world = World::new();
+    let process = world.process();
+    process.switch.record_event(event("anna", 0)).await.unwrap();
+    let relays = process.replicate();
+    verifying(&world, &process).await;
+    let switch = process.switch.clone();
+    let writes = tokio::spawn(async move {
+        for number in 1..400 {
+            switch.record_event(event("anna", number)).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+    });
+    let looks = (0..4).map(|_| {
+        let migrator = process.migrator.clone();
+        tokio::spawn(async move {
+            for _ in 0..100 {
+                // That others look all the time is an answer, too.
+                if let Err(error) = migrator.observe(&tenant()).await {
+                    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+                }
+                tokio::task::yield_now().await;
+            }
+        })
+    });
+    for look in looks.collect::<Vec<_>>() {
+        look.await.unwrap();
+    }
+    writes.await.unwrap();
+    let known = process.switch.settings().read(&tenant()).await.unwrap();
+    assert_eq!(known.setting.phase, Phase::Verifying);
     drop(relays);
 }
