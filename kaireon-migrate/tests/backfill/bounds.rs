@@ -1,6 +1,9 @@
 //! The memory of a backfill, measured: bounded, however much passes through.
 
-use std::process::Command;
+use std::io::Read;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use kaireon_core::memory::MemoryStore;
@@ -90,15 +93,29 @@ const ALONE: &str = "KAIREON_BACKFILL_MEMORY_ALONE";
 async fn a_backfill_keeps_within_its_bounds() {
     if std::env::var_os(ALONE).is_none() {
         let test = "backfill::bounds::a_backfill_keeps_within_its_bounds";
-        let measured = Command::new(std::env::current_exe().unwrap())
+        let mut child = Command::new(std::env::current_exe().unwrap())
             .args([test, "--exact", "--nocapture"])
             .env(ALONE, "1")
-            .output()
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
             .unwrap();
-        let said = String::from_utf8_lossy(&measured.stdout);
+        let said = read(child.stdout.take().unwrap());
+        let failed = read(child.stderr.take().unwrap());
+        let begun = Instant::now();
+        let ended = loop {
+            if let Some(ended) = child.try_wait().unwrap() {
+                break ended;
+            }
+            if begun.elapsed() > Duration::from_secs(300) {
+                child.kill().unwrap();
+                break child.wait().unwrap();
+            }
+            thread::sleep(Duration::from_millis(20));
+        };
+        let (said, failed) = (said.join().unwrap(), failed.join().unwrap());
         println!("{said}");
-        let failed = String::from_utf8_lossy(&measured.stderr);
-        assert!(measured.status.success() && said.contains("1 passed"), "{failed}");
+        assert!(ended.success() && said.contains("1 passed"), "{ended}: {failed}");
         return;
     }
     let hollow = || -> Arc<dyn InteractionStore> { Arc::new(Hollow(MemoryStore::new())) };
@@ -129,6 +146,16 @@ async fn a_backfill_keeps_within_its_bounds() {
     // Two objects and two chunks beside what the export had, and far below what passed through.
     assert!(progress.bytes_total > 24_000_000, "{}", progress.bytes_total);
     assert!(both < 16 << 10, "{both} KiB");
+}
+
+/// Reads to the end, so that whoever writes is not held up.
+#[cfg(target_os = "linux")]
+fn read(mut from: impl Read + Send + 'static) -> thread::JoinHandle<String> {
+    thread::spawn(move || {
+        let mut all = Vec::new();
+        from.read_to_end(&mut all).unwrap();
+        String::from_utf8_lossy(&all).into_owned()
+    })
 }
 
 fn config_of_two() -> BackfillConfig {

@@ -64,7 +64,7 @@ async fn erased_meanwhile(through: impl AsyncFn(&World)) {
     let world = World::new(memory(), memory()).await.ready(COUNT).await;
     world.begin().await;
     let backfiller = world.backfiller();
-    let rate = std::num::NonZeroU32::new(400);
+    let rate = std::num::NonZeroU32::new(100);
     backfiller.throttle(&tenant(), rate).await.unwrap();
     let run = tokio::spawn({
         let backfiller = backfiller.clone();

@@ -146,7 +146,7 @@ async fn a_target_that_is_away_is_waited_for() {
     // Away from the start, and again in the midst of it.
     plan.cut_off(true);
     let backfiller = world.backfiller();
-    let rate = std::num::NonZeroU32::new(800);
+    let rate = std::num::NonZeroU32::new(100);
     backfiller.throttle(&tenant(), rate).await.unwrap();
     let run = tokio::spawn({
         let backfiller = backfiller.clone();

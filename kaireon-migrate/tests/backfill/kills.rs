@@ -2,7 +2,8 @@
 
 use std::io::{BufRead, BufReader};
 use std::num::NonZeroU32;
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc;
 
 use kaireon_migrate::BackfillState;
 use kaireon_store_embedded::FileSettings;
@@ -73,6 +74,30 @@ async fn live(place: &Path, server: Option<&Server>) {
     std::future::pending::<()>().await;
 }
 
+/// Waits until the child is at it. What it says later is read as well, so that it is not held up.
+fn is_ready(child: &mut Child, output: ChildStdout) {
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines() {
+            let Ok(line) = line else { return };
+            // Nobody listens any more once it is ready.
+            let _ = tell.send(line);
+        }
+    });
+    let mut said = Vec::new();
+    loop {
+        match told.recv_timeout(Duration::from_secs(120)) {
+            // The harness leaves its own line open.
+            Ok(line) if line.ends_with("ready") => return,
+            Ok(line) => said.push(line),
+            Err(error) => {
+                let _ = child.kill();
+                panic!("the child is not ready, {error}: {said:?}, {:?}", child.wait());
+            }
+        }
+    }
+}
+
 fn kills(test: &str, cycles: u64, rate: u32, server: impl Fn() -> Option<Server>) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -110,7 +135,9 @@ fn kills(test: &str, cycles: u64, rate: u32, server: impl Fn() -> Option<Server>
         process.close().await;
     });
     let (mut kept, mut in_the_midst) = (0, 0);
-    for cycle in 0..cycles {
+    let mut cycle = 0;
+    // On a slow machine it takes longer until it is in the midst of it.
+    while cycle < cycles || (in_the_midst == 0 && cycle < 4 * cycles) {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args([
                 test,
@@ -125,20 +152,20 @@ fn kills(test: &str, cycles: u64, rate: u32, server: impl Fn() -> Option<Server>
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut output = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        while !line.ends_with("ready\n") {
-            assert!(
-                output.read_line(&mut line).unwrap() > 0,
-                "the child ended: {line}"
-            );
-        }
-        std::thread::sleep(Duration::from_millis(random.u64(0..400)));
+        let output = child.stdout.take().unwrap();
+        is_ready(&mut child, output);
+        let longest = 400 * (1 + cycle / cycles);
+        std::thread::sleep(Duration::from_millis(random.u64(0..longest)));
         child.kill().unwrap();
-        assert!(
-            !child.wait().unwrap().success(),
-            "the child of cycle {cycle} ended by itself"
+        let ended = child.wait().unwrap();
+        // A child that panicked has no success either, and was not killed.
+        #[cfg(unix)]
+        assert_eq!(
+            std::os::unix::process::ExitStatusExt::signal(&ended),
+            Some(9),
+            "cycle {cycle}: {ended}"
         );
+        assert!(!ended.success(), "the child of cycle {cycle} ended by itself");
         runtime.block_on(async {
             let process = Process::open(place, server).await;
             let progress = process.backfiller().progress(&tenant()).await.unwrap();
@@ -154,6 +181,7 @@ fn kills(test: &str, cycles: u64, rate: u32, server: impl Fn() -> Option<Server>
             assert!(applied + decided >= kept, "what is noted was applied");
             process.close().await;
         });
+        cycle += 1;
     }
     assert!(in_the_midst > 0, "it was killed in the midst of it");
     runtime.block_on(async {
@@ -170,7 +198,7 @@ fn kills(test: &str, cycles: u64, rate: u32, server: impl Fn() -> Option<Server>
         assert_eq!(progress.rows_done, ROWS, "each row counts once");
         is_equal(&process.stores[0], &process.stores[1]).await;
         println!(
-            "kaireon-soak {{\"kills\": {cycles}, \"in_the_midst\": {in_the_midst}, \"rows\": {ROWS}, \"repeated\": {}, \"lost\": 0}}",
+            "kaireon-soak {{\"kills\": {cycle}, \"in_the_midst\": {in_the_midst}, \"rows\": {ROWS}, \"repeated\": {}, \"lost\": 0}}",
             progress.duplicates
         );
         process.close().await;

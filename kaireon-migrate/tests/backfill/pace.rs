@@ -18,6 +18,33 @@ async fn die(run: JoinHandle<kaireon_core::Result<BackfillReport>>) {
     assert!(run.await.unwrap_err().is_cancelled());
 }
 
+/// Who holds the backfill, as it is kept.
+async fn holder(world: &World) -> serde_json::Value {
+    let kept: serde_json::Value = world
+        .archive
+        .checkpoint(&tenant(), "backfill-new")
+        .await
+        .unwrap()
+        .unwrap();
+    kept["holder"].clone()
+}
+
+/// Waits until another run than a former one has looked at its pace: it keeps itself when it begins, twice while it plans, and
+/// behind each look.
+async fn has_looked(world: &World, former: &serde_json::Value) {
+    in_time(async {
+        let mut kept = std::collections::BTreeSet::new();
+        while kept.len() < 5 {
+            let now = holder(world).await;
+            if now["run"] != former["run"] {
+                kept.insert(now["until"].to_string());
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pause_and_a_rate_hold_at_once_and_over_a_restart() {
     let world = World::new(memory(), memory()).await.ready(200).await;
@@ -37,18 +64,22 @@ async fn a_pause_and_a_rate_hold_at_once_and_over_a_restart() {
     die(running).await;
 
     // A restart does not make it go on.
+    let former = holder(&world).await;
     let second = world.backfiller_of(named.clone());
     let running = run(&second);
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    has_looked(&world, &former).await;
     assert!(rows(world.target.as_ref()).await.is_empty());
     // A row a second would take four minutes.
     second.throttle(&tenant(), NonZeroU32::new(1)).await.unwrap();
     second.resume(&tenant()).await.unwrap();
     let slow = until(&second, |_| true).await;
     assert!(slow.rows_done < 240);
-    while rows(world.target.as_ref()).await.is_empty() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    in_time(async {
+        while rows(world.target.as_ref()).await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
     die(running).await;
 
     let third = world.backfiller_of(named);
@@ -77,7 +108,7 @@ async fn what_was_done_is_not_read_again_by_the_next_run() {
         ..config()
     };
     let first = world.backfiller_of(named.clone());
-    first.throttle(&tenant(), NonZeroU32::new(300)).await.unwrap();
+    first.throttle(&tenant(), NonZeroU32::new(50)).await.unwrap();
     let running = run(&first);
     let seen = until(&first, |progress| progress.rows_done >= 160).await;
     assert!(seen.eta.is_some() || seen.rows_per_second == 0, "{seen:?}");

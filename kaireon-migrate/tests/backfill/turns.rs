@@ -1,6 +1,7 @@
 //! Two who run one tenant's backfill.
 
 use kaireon_core::ErrorKind;
+use kaireon_core::time::ManualClock;
 use kaireon_migrate::BackfillState;
 
 use super::*;
@@ -9,11 +10,13 @@ use super::*;
 async fn a_second_process_is_refused_while_the_first_is_at_it_and_goes_on_when_it_is_gone() {
     let world = World::new(memory(), memory()).await.ready(100).await;
     world.begin().await;
-    let short = || BackfillConfig {
-        lease: Duration::from_millis(500),
-        ..config()
-    };
-    let (first, second) = (world.backfiller_of(short()), world.backfiller_of(short()));
+    // By this clock no lease ends by itself.
+    let clock = ManualClock::at(SystemClock.now());
+    let migrator = world.migrator.clone().with_clock(clock.clone());
+    let (first, second) = (config(), config());
+    let lease = TimeDelta::from_std(first.lease).unwrap();
+    let of = |config| Backfiller::new(migrator.clone(), world.archive.clone(), config);
+    let (first, second) = (of(first), of(second));
     first.pause(&tenant()).await.unwrap();
     let running = tokio::spawn({
         let first = first.clone();
@@ -27,6 +30,9 @@ async fn a_second_process_is_refused_while_the_first_is_at_it_and_goes_on_when_i
     running.abort();
     let _ = running.await;
     second.resume(&tenant()).await.unwrap();
+    let refused = in_time(second.run(&tenant())).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Conflict, "the lease lasts still");
+    clock.advance(lease);
     until(&second, |progress| progress.state == BackfillState::Idle).await;
     let report = in_time(second.run(&tenant())).await.unwrap();
     assert!(report.completed.is_some());
