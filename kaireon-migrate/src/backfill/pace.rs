@@ -31,8 +31,9 @@ pub struct Pace {
     pub drive: Drive,
     /// How many rows a second are written, of all days together; no bound by default.
     pub max_rows_per_second: Option<NonZeroU32>,
-    /// How long a write to the target may take. While one takes longer, writes become smaller and rarer, down to 1/64 of the
-    /// time; while none does, they grow again. No bound by default.
+    /// How long a write to the target may take. While one takes longer, writes become smaller, down to 16 rows, and rarer: each
+    /// day that is under way spends down to 1/64 of its time on them, but rests no longer than 2 s behind one. While none does,
+    /// they grow again. No bound by default.
     #[serde(rename = "target_latency_ms", default, with = "millis::optional")]
     pub target_latency: Option<Duration>,
 }
@@ -81,8 +82,8 @@ impl Governor {
 /// Whose turn it is.
 #[derive(Debug)]
 struct Turns {
-    /// When the next write is due.
-    due: Instant,
+    /// The last write under a rate: when it passed, of how many rows, and at which rate.
+    last: Option<(Instant, u32, NonZeroU32)>,
     governor: Governor,
 }
 
@@ -96,7 +97,7 @@ pub(super) struct Throttle {
 impl Throttle {
     pub(super) fn new(pace: watch::Receiver<Pace>) -> Self {
         let turns = Turns {
-            due: Instant::now(),
+            last: None,
             governor: Governor::default(),
         };
         Self {
@@ -105,16 +106,9 @@ impl Throttle {
         }
     }
 
-    /// How many of so many rows may be written at once: at a low rate few, so that a change of it is felt soon.
-    pub(super) fn rows_at_once(&self, most: usize) -> usize {
-        let governed = self.turns.lock().governor.rows(most);
-        let rate = self.pace.borrow().max_rows_per_second;
-        let by_rate = rate.map_or(most, |rate| (rate.get() / 4).max(1) as usize);
-        governed.min(by_rate).max(1)
-    }
-
-    /// Waits until so many rows may be written.
-    pub(super) async fn admit(&self, rows: usize) {
+    /// Waits until some of so many rows may be written, and says how many: at least one, and at a low rate few. Both the wait
+    /// and the number go by the pace at its end, so that a change of it is felt at once.
+    pub(super) async fn admit(&self, most: usize) -> usize {
         let mut pace = self.pace.clone();
         loop {
             let Pace {
@@ -124,10 +118,9 @@ impl Throttle {
             } = *pace.borrow_and_update();
             let wait = match (drive, max_rows_per_second) {
                 (Drive::Paused, _) => None,
-                (Drive::Running, None) => return,
-                (Drive::Running, Some(rate)) => match self.take_turn(rows, rate) {
-                    None => return,
-                    wait => wait,
+                (Drive::Running, rate) => match self.take_turn(most, rate) {
+                    Ok(rows) => return rows,
+                    Err(wait) => Some(wait),
                 },
             };
             tokio::select! {
@@ -140,16 +133,25 @@ impl Throttle {
         }
     }
 
-    /// Takes the turn if it is due; else says in how long it is.
-    fn take_turn(&self, rows: usize, rate: NonZeroU32) -> Option<Duration> {
+    /// Takes the turn if it is due, for how many rows; else says in how long it is.
+    fn take_turn(&self, most: usize, rate: Option<NonZeroU32>) -> Result<usize, Duration> {
         let now = Instant::now();
         let mut turns = self.turns.lock();
-        if turns.due > now {
-            return Some(turns.due - now);
+        let governed = turns.governor.rows(most);
+        let Some(rate) = rate else {
+            turns.last = None;
+            return Ok(governed.max(1));
+        };
+        if let Some((passed, rows, then)) = turns.last {
+            // A higher rate shortens the wait; a lower one begins with the next write.
+            let due = passed + Duration::from_secs(1) * rows / rate.max(then).get();
+            if due > now {
+                return Err(due - now);
+            }
         }
-        let rows = u32::try_from(rows).unwrap_or(u32::MAX);
-        turns.due = now + Duration::from_secs(1) * rows / rate.get();
-        None
+        let rows = governed.min((rate.get() / 4) as usize).max(1);
+        turns.last = Some((now, u32::try_from(rows).unwrap_or(u32::MAX), rate));
+        Ok(rows)
     }
 
     /// Learns how long a write took, and rests where the target is to be spared.
@@ -164,6 +166,11 @@ impl Throttle {
             }
         }
     }
+}
+
+/// Tells whoever waits of a pace, if it is another one: a look that found the same ends nobody's rest.
+pub(super) fn tell(pace: &watch::Sender<Pace>, found: Pace) {
+    pace.send_if_modified(|known| std::mem::replace(known, found) != found);
 }
 
 #[cfg(test)]
@@ -207,20 +214,72 @@ mod tests {
     async fn rows_pass_at_the_rate_and_a_change_of_it_holds_at_once() {
         let (set, pace) = watch::channel(of(Drive::Running, Some(100)));
         let throttle = Throttle::new(pace);
-        assert_eq!(throttle.rows_at_once(1_000), 25);
         let begun = Instant::now();
         for _ in 0..9 {
-            throttle.admit(25).await;
+            assert_eq!(throttle.admit(1_000).await, 25);
         }
         assert_eq!(begun.elapsed().as_millis() / 10, 200, "the first passes at once");
         set.send(of(Drive::Paused, None)).unwrap();
         let paused = Instant::now();
-        tokio::join!(throttle.admit(1_000), async {
+        let (rows, ()) = tokio::join!(throttle.admit(1_000), async {
             sleep(Duration::from_secs(60)).await;
             set.send(of(Drive::Running, None)).unwrap();
         });
-        assert_eq!(paused.elapsed().as_secs(), 60);
-        assert_eq!(throttle.rows_at_once(1_000), 1_000);
+        assert_eq!((paused.elapsed().as_secs(), rows), (60, 1_000));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_throttle_also_holds_for_what_waits_already() {
+        let (set, pace) = watch::channel(of(Drive::Paused, None));
+        let throttle = Throttle::new(pace);
+        let (rows, ()) = tokio::join!(throttle.admit(1_000), async {
+            sleep(Duration::from_secs(1)).await;
+            set.send(of(Drive::Running, Some(4))).unwrap();
+        });
+        assert_eq!(rows, 1, "and not what was asked for before the throttle");
+        // Nor does a write that was large under a high rate hold up what comes under a low one.
+        set.send(of(Drive::Running, Some(4_000))).unwrap();
+        assert_eq!(throttle.admit(1_000).await, 1_000);
+        set.send(of(Drive::Running, Some(1))).unwrap();
+        let begun = Instant::now();
+        assert_eq!(throttle.admit(1_000).await, 1);
+        assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_higher_rate_ends_the_wait_of_a_lower_one() {
+        let (set, pace) = watch::channel(of(Drive::Running, Some(1)));
+        let throttle = Throttle::new(pace);
+        throttle.admit(1_000).await;
+        let begun = Instant::now();
+        let (rows, ()) = tokio::join!(throttle.admit(1_000), async {
+            sleep(Duration::from_millis(10)).await;
+            set.send(of(Drive::Running, Some(1_000))).unwrap();
+        });
+        assert_eq!((begun.elapsed().as_millis(), rows), (10, 250));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_that_finds_the_same_pace_ends_no_rest() {
+        let target_latency = Some(Duration::from_millis(1));
+        let spare = Pace {
+            target_latency,
+            ..of(Drive::Running, None)
+        };
+        let (set, pace) = watch::channel(spare);
+        let throttle = Throttle::new(pace);
+        let begun = Instant::now();
+        tokio::join!(throttle.observe(Duration::from_millis(500)), async {
+            sleep(Duration::from_millis(10)).await;
+            tell(&set, spare);
+        });
+        assert_eq!(begun.elapsed().as_millis(), 500, "half of the time");
+        let begun = Instant::now();
+        tokio::join!(throttle.observe(Duration::from_millis(500)), async {
+            sleep(Duration::from_millis(10)).await;
+            tell(&set, of(Drive::Running, None));
+        });
+        assert_eq!(begun.elapsed().as_millis(), 10, "another one ends it");
     }
 
     #[test]

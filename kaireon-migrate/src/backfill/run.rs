@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use super::kept::{Attempt, Holder, Kept};
-use super::pace::{Pace, Throttle};
+use super::pace::{self, Pace, Throttle};
 use super::progress::BackfillReport;
 use super::work::Job;
 use super::{Backfiller, attempt_of, refused};
@@ -257,7 +257,7 @@ impl Run<'_> {
     async fn look(&mut self) -> Result<()> {
         let looked = async {
             let pace = self.by.pace_to(self.tenant(), &self.attempt.target).await?;
-            self.pace.send_replace(pace);
+            pace::tell(&self.pace, pace);
             self.look_at_setting().await?;
             self.look_at_stores().await?;
             self.install_tombstones().await

@@ -124,35 +124,30 @@ impl Job {
         };
         let bad = chunk.bad.iter();
         let mut unapplied: Vec<_> = bad.map(|bad| line(bad.line, bad.reason.clone())).collect();
-        let mut at = 0;
-        while at < chunk.records.len() {
-            let left = chunk.records.len() - at;
-            let rows = self.throttle.rows_at_once(left).min(left);
-            let part = at..at + rows;
-            for (number, error) in self.write(&chunk.records[part.clone()], &mut counts).await? {
-                let line_number = chunk.lines[part.start + number];
-                unapplied.push(line(line_number, format!("the target refused it: {error}")));
-            }
-            at = part.end;
+        for (place, error) in self.write(&chunk.records, &mut counts).await? {
+            let reason = format!("the target refused it: {error}");
+            unapplied.push(line(chunk.lines[place], reason));
         }
         count(&self.tenant, counts, unapplied.len() as u64);
         self.kept.lock().applied(T::KIND, &chunk, counts, unapplied);
         Ok(())
     }
 
-    /// Writes records until each is there, was there, was erased or is refused for good; returns the last, by place.
+    /// Writes records, as many at once as the pace allows, until each is there, was there, was erased or is refused for good;
+    /// returns the last, by place.
     async fn write<T: Row>(
         &self,
         records: &[Accepted<T>],
         counts: &mut Counts,
     ) -> Result<Vec<(usize, Error)>> {
-        let mut open: Vec<usize> = (0..records.len()).collect();
+        let mut open: VecDeque<usize> = (0..records.len()).collect();
         let mut refused = Vec::new();
         let mut pause = PAUSES.0;
-        loop {
-            self.throttle.admit(open.len()).await;
+        while !open.is_empty() {
+            let rows = self.throttle.admit(open.len()).await.min(open.len());
+            let part: Vec<usize> = open.drain(..rows).collect();
             let epoch = *self.epoch.read();
-            let values = open.iter().map(|&place| records[place].clone());
+            let values = part.iter().map(|&place| records[place].clone());
             let batch = RecordBatch::accepted(Origin::Backfill, values).with_epoch(epoch);
             let begun = Instant::now();
             let answer = T::record(self.target.as_ref(), batch).await;
@@ -161,20 +156,17 @@ impl Job {
                 .record(took.as_secs_f64());
             self.throttle.observe(took).await;
             let outcomes = match answer {
-                Ok(outcomes) if outcomes.len() == open.len() => outcomes,
+                Ok(outcomes) if outcomes.len() == part.len() => outcomes,
                 Ok(_) => {
                     let context = "the target answered another number of records than it was given";
                     return Err(Error::new(ErrorKind::Internal, context));
                 }
-                Err(error) if error.is_transient() => {
-                    self.stall(&error, &mut pause).await;
-                    continue;
-                }
+                Err(error) if error.is_transient() => part.iter().map(|_| Err(error.clone())).collect(),
                 Err(error) => return Err(error),
             };
             let mut again = Vec::new();
             let mut failed = None;
-            for (place, outcome) in open.into_iter().zip(outcomes) {
+            for (place, outcome) in part.into_iter().zip(outcomes) {
                 match outcome {
                     Ok(true) => counts.applied += 1,
                     Ok(false) => counts.duplicates += 1,
@@ -188,15 +180,18 @@ impl Job {
                     Err(error) => refused.push((place, error)),
                 }
             }
+            for place in again.into_iter().rev() {
+                open.push_front(place);
+            }
             match failed {
                 None => {
+                    pause = PAUSES.0;
                     self.kept.lock().stalls(None);
-                    return Ok(refused);
                 }
                 Some(error) => self.stall(&error, &mut pause).await,
             }
-            open = again;
         }
+        Ok(refused)
     }
 
     /// Waits before something is tried again, and tells why.
