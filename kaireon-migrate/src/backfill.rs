@@ -11,7 +11,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use kaireon_archive::Archive;
-use kaireon_core::{Error, InteractionId, Result, TenantId};
+use kaireon_core::{Error, ErrorKind, InteractionId, Result, TenantId};
 
 pub use pace::{Drive, Pace};
 pub use progress::{BackfillProgress, BackfillReport, BackfillState, Unapplied};
@@ -33,11 +33,22 @@ pub struct BackfillConfig {
     /// How many records are read, and at most written, at once; 1,000 by default, 0 counts as 1.
     pub chunk_records: usize,
     /// How often what was done is kept, and the pace, the setting, the stores and the tombstones are looked at; 1 s by
-    /// default, at least 1 ms. A run that is killed repeats as much.
+    /// default, at least 1 ms and at most a third of the lease. A run that is killed repeats as much.
     pub every: Duration,
-    /// How long a process that is not heard of keeps the backfill to itself; 30 s by default, at most a day. Clocks that differ by more make
-    /// two processes do the same work, which is harmless: one of them is told and stops.
+    /// How long a process that is not heard of keeps the backfill to itself; 30 s by default, at most a day. Clocks that differ
+    /// by more make two processes do the same work, which is harmless: one of them is told and stops.
     pub lease: Duration,
+}
+
+impl BackfillConfig {
+    fn every(&self) -> Duration {
+        // Longer, and others would take it from a run that is well.
+        self.every.min(self.lease() / 3).max(Duration::from_millis(1))
+    }
+
+    fn lease(&self) -> Duration {
+        self.lease.min(Duration::from_secs(86_400))
+    }
 }
 
 impl Default for BackfillConfig {
@@ -68,13 +79,18 @@ impl Default for BackfillConfig {
 /// # Ok(()) }
 /// ```
 ///
-/// - **It reads the archive's files alone.** Of the source it asks for its fence, to notice that it is another store than
-///   the one that was exported.
-/// - **What it may begin from**: an export of the source whose first run has ended, and whose end lies behind the proof that
-///   every write carries a `replicate` entry. What the export lacks comes by that lane.
+/// - **It reads the archive's files alone.** Of the source it reads no row: it asks for its fence, to notice that it is another
+///   store than the one that was exported, and raises it to the setting's epoch. A source that is away holds up no record, but
+///   a backfill is neither begun nor completed without it.
+/// - **What it may begin from**: an export of the source whose first run has ended, whose end lies behind the proof that every
+///   write carries a `replicate` entry and not behind where the source has come itself, with the `archive` lane in force. What
+///   the export lacks comes by that lane. Each run holds the archive it is given against that: one which does not hold the
+///   export is refused.
+/// - **Everything that the archive holds of the tenant is applied**, whichever store wrote it. One that also holds what another
+///   store had and the source has not brings that as well, and a verification tells.
 /// - **Tombstones first**, and again whenever there are new ones in the archive, and a last time before it is complete. So
-///   whoever is erased before, meanwhile or in between is not brought back, also where the erasure did not go through the
-///   [`SwitchStore`](crate::SwitchStore).
+///   whoever is erased before, meanwhile or in between is not brought back once the tombstone is in the archive, also where the
+///   erasure did not go through the [`SwitchStore`](crate::SwitchStore).
 /// - **Records** are written with origin `Backfill`, under the generation and the id that the archive holds and the epoch of
 ///   the setting: into no lane, so nothing is published or replicated a second time. What the dual writes brought first is a
 ///   duplicate.
@@ -83,7 +99,8 @@ impl Default for BackfillConfig {
 ///   ([`record_events`](kaireon_core::InteractionStore::record_events)), which is the base below the watermark. The archived
 ///   summaries themselves are not applied: they are a fold of the same records, which would be counted twice. A purge that
 ///   did not go by [`Exporter::retain`](kaireon_archive::Exporter::retain) is not known of: what it removed comes back on the
-///   target, and a verification tells.
+///   target, and a verification tells. What was purged before the first export is in no archive: the target's summaries are too
+///   low by it.
 /// - **Bad lines, objects that cannot be read, and rows that the target refuses for good** are named, by object and line, and
 ///   are not done: the backfill is not complete, and each further run tries them, and their day, again.
 /// - **It is resumed** by calling [`run`](Self::run) again, after a kill too. How far it has come lies beside the archive, per
@@ -93,7 +110,8 @@ impl Default for BackfillConfig {
 ///
 /// A second attempt at the same target more than the dedupe horizon (30 days) after the first may count in the summaries
 /// again what retention had purged before the first, because the target may have forgotten those keys by then: begin it on
-/// an empty store.
+/// an empty store. So may a run that repeats a day of which a line was not applied, where the watermark has moved since, here
+/// or by a purge of the target's own; where it has not, no run makes the target forget.
 #[derive(Clone, Debug)]
 pub struct Backfiller {
     migrator: Migrator,
@@ -117,9 +135,9 @@ impl Backfiller {
     ///
     /// # Errors
     /// `Conflict`, whose source is [`Refused`], where the tenant is in no phase for it, it was not confirmed that every write
-    /// is replicated, there is no export of this source, its first run has not ended, or it does not reach far enough:
-    /// which of these, it says. `InvalidInput` naming `author` or `reason`; those of the stores, the settings and the
-    /// archive.
+    /// is replicated, the `archive` lane is not in force, there is no export of this source, its first run has not ended, it
+    /// does not reach far enough, or it reaches further than the source does: which of these, it says. `InvalidInput` naming
+    /// `author` or `reason`; those of the stores, the settings and the archive.
     ///
     /// # Dropped futures
     /// It was begun or not.
@@ -129,6 +147,7 @@ impl Backfiller {
         check::export(&self.settings().read(tenant).await?.setting, &states)?;
         let seen = self.migrator.observe(tenant).await?;
         let export = check::export(&seen.setting, &states)?;
+        check::source_follows(&seen.setting, export)?;
         let step = Step::BeginBackfill { export };
         let change = Change::new(step, author, reason, self.migrator.clock().now())?;
         self.migrator.change(tenant, &change).await
@@ -242,11 +261,11 @@ impl Backfiller {
     }
 
     fn every(&self) -> Duration {
-        self.config.every.max(Duration::from_millis(1))
+        self.config.every()
     }
 
     fn lease(&self) -> Duration {
-        self.config.lease.min(Duration::from_secs(86_400))
+        self.config.lease()
     }
 
     fn settings(&self) -> &crate::Settings {
@@ -277,11 +296,41 @@ fn attempt_of(setting: &TenantSetting) -> Option<Attempt> {
     })
 }
 
+/// Whether something fails for now only. The kind says so too: a wrapper that has used up its retries hands an error on as not
+/// transient, but there is no bound to how often a backfill tries.
+fn is_for_now(error: &Error) -> bool {
+    let kinds = [
+        ErrorKind::Unavailable,
+        ErrorKind::Timeout,
+        ErrorKind::RateLimited,
+        ErrorKind::Fenced,
+    ];
+    error.is_transient() || kinds.contains(&error.kind())
+}
+
 fn refused(setting: &TenantSetting, missing: Missing) -> Refused {
     Refused {
         step: "backfill",
         phase: setting.phase,
         missing: vec![missing],
         can_be_forced: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_heard_of_more_often_than_its_lease_ends() {
+        let of = |every, lease| BackfillConfig {
+            every: Duration::from_secs(every),
+            lease: Duration::from_secs(lease),
+            ..BackfillConfig::default()
+        };
+        assert_eq!(of(1, 30).every(), Duration::from_secs(1));
+        assert_eq!(of(60, 30).every(), Duration::from_secs(10));
+        assert_eq!(of(0, 0).every(), Duration::from_millis(1));
+        assert_eq!(of(1, 200_000).lease(), Duration::from_secs(86_400));
     }
 }

@@ -22,6 +22,8 @@ pub enum Missing {
     OtherTarget,
     /// It was not seen yet that every write is replicated.
     LanesInForce,
+    /// The `archive` lane, among those of the tenant's setting.
+    ArchiveLane,
     /// An export of the source.
     Export,
     /// An export of the source whose first run has ended and which says how far it has come.
@@ -148,6 +150,7 @@ impl fmt::Display for Missing {
             }
             Self::OtherTarget => f.write_str("the tenant is on the target already"),
             Self::LanesInForce => f.write_str("it was not confirmed that every write is replicated"),
+            Self::ArchiveLane => f.write_str("the archive lane is not among the tenant's lanes"),
             Self::Export => f.write_str("the archive holds no export of the source"),
             Self::WholeExport => {
                 f.write_str("the export of the source is not whole: its first run has not ended")

@@ -75,6 +75,9 @@ pub(super) struct Kept {
     pub(super) attempt: Attempt,
     pub(super) holder: Option<Holder>,
     pub(super) complete: bool,
+    /// Where this attempt has moved the target's watermark to.
+    #[serde(default)]
+    pub(super) purged_before: Option<Timestamp>,
     drive: Drive,
     stalled_by: Option<String>,
     rows_per_second: u64,
@@ -88,6 +91,7 @@ impl Kept {
             attempt,
             holder: None,
             complete: false,
+            purged_before: None,
             drive: Drive::Running,
             stalled_by: None,
             rows_per_second: 0,
@@ -101,9 +105,9 @@ impl Kept {
         format!("backfill-{target}")
     }
 
-    /// The name of its pace there.
+    /// The name of its pace there: no [`name`](Self::name) of any target begins like it.
     pub(super) fn pace_name(target: &Backend) -> String {
-        format!("backfill-{target}-pace")
+        format!("backfill_pace-{target}")
     }
 
     fn days(&self, kind: Kind) -> &BTreeMap<Day, Partition> {
@@ -269,5 +273,20 @@ impl Partition {
     fn bytes_of_its_rows(&self) -> u64 {
         let of_rows = u128::from(self.bytes) * u128::from(self.counts.sum()) / u128::from(self.rows.max(1));
         u64::try_from(of_rows).unwrap_or(u64::MAX).min(self.bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pace_of_one_target_is_never_the_progress_of_another() {
+        let target = |name: &str| Backend::new(name).unwrap();
+        let pace = Kept::pace_name(&target("pg"));
+        for other in ["pg", "pg-pace", "pace-pg", "_pace-pg"] {
+            assert_ne!(pace, Kept::name(&target(other)));
+        }
+        assert!(Kept::pace_name(&target(&"x".repeat(64))).len() <= 128);
     }
 }

@@ -18,7 +18,7 @@ use super::kept::{Attempt, Holder, Kept};
 use super::pace::{self, Pace, Throttle};
 use super::progress::BackfillReport;
 use super::work::Job;
-use super::{Backfiller, attempt_of, refused};
+use super::{Backfiller, attempt_of, check, is_for_now, refused};
 use crate::migrator::AUTHOR;
 use crate::{Change, Known, Missing, Phase, Side, Step, StoreMark, TenantSetting};
 
@@ -43,13 +43,15 @@ struct Run<'a> {
 impl Backfiller {
     /// Runs a tenant's backfill to its end, from where an earlier run was, and takes the tenant to verifying.
     ///
-    /// What fails for now (the target, the archive, the settings or the source is away) is tried again without end;
-    /// [`progress`](Self::progress) tells that it stalls and why.
+    /// Once it has taken the backfill, what fails for now (`Unavailable`, `Timeout`, `RateLimited`, `Fenced`, and what is
+    /// marked as transient) is tried again: of the target, the settings and the source without end, of the archive until the lease is
+    /// over, because others may take the backfill then. [`progress`](Self::progress) tells that it stalls and why.
     ///
     /// # Errors
-    /// `Conflict`: the tenant is not in backfilling ([`Refused`](crate::Refused)); another process is at it, or has taken it
-    /// over; it was ended or begun again; a store went back in time, which the setting says then. `Unsupported` where the
-    /// archive holds decisions, or a purged past, and the target has none. Those of the target, the archive and the settings
+    /// `Conflict`: the tenant is not in backfilling, or the archive does not hold the export that it was begun from
+    /// ([`Refused`](crate::Refused)); another process is at it, or has taken it over; it was ended or begun again; a store went
+    /// back in time, which the setting says then. `Unsupported` where the archive holds decisions, or a purged past, and the
+    /// target has none. Those of the archive that last longer than the lease; those of the target, the archive and the settings
     /// that no repetition cures. What was applied stays noted, and a further run goes on behind it.
     ///
     /// # Dropped futures
@@ -180,6 +182,7 @@ impl Run<'_> {
     /// What comes before the first record.
     async fn prepare(&mut self) -> Result<()> {
         self.look_at_stores().await?;
+        self.look_at_archive().await?;
         self.install_tombstones().await?;
         self.move_watermark().await?;
         self.job.days.lock().clear();
@@ -193,7 +196,7 @@ impl Run<'_> {
 
     /// Waits before something is tried again that failed for now, and keeps the backfill meanwhile.
     async fn wait_out(&mut self, error: Error) -> Result<()> {
-        if !error.is_transient() {
+        if !is_for_now(&error) {
             return Err(error);
         }
         self.job.kept.lock().stalls(Some(error.to_string()));
@@ -205,7 +208,7 @@ impl Run<'_> {
     /// Keeps what was done, unless that fails for now and others leave the backfill alone for longer.
     async fn keep_on(&mut self) -> Result<()> {
         match self.keep(self.by.lease()).await {
-            Err(error) if error.is_transient() && self.now() < self.held_until => Ok(()),
+            Err(error) if is_for_now(&error) && self.now() < self.held_until => Ok(()),
             kept => kept,
         }
     }
@@ -223,14 +226,20 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// What was purged from the source leaves no row on the target either.
+    /// What was purged from the source leaves no row on the target either. Once for each watermark: a purge is also when a
+    /// store forgets the keys of rows that it has purged long ago, and a day that is read again would count again.
     async fn move_watermark(&self) -> Result<()> {
         let Some(before) = self.by.archive.purged_before(self.tenant()).await? else {
             return Ok(());
         };
+        if self.job.kept.lock().purged_before >= Some(before) {
+            return Ok(());
+        }
         let tenant = self.tenant().clone();
         let purge = Purge { tenant, before };
-        self.job.target.purge_before(purge).await.map(|_| ())
+        self.job.target.purge_before(purge).await?;
+        self.job.kept.lock().purged_before = Some(before);
+        Ok(())
     }
 
     /// Brings tombstones to the target that came into the archive since the last look.
@@ -264,7 +273,7 @@ impl Run<'_> {
         };
         let looked = looked.await;
         match looked {
-            Err(error) if error.is_transient() => self.job.kept.lock().stalls(Some(error.to_string())),
+            Err(error) if is_for_now(&error) => self.job.kept.lock().stalls(Some(error.to_string())),
             looked => looked?,
         }
         self.measure();
@@ -284,6 +293,12 @@ impl Run<'_> {
         attempt_of(setting).as_ref() == Some(&self.attempt)
     }
 
+    /// Looks whether the archive is the one that the backfill was begun from, and still holds that export.
+    async fn look_at_archive(&self) -> Result<()> {
+        let states = self.by.archive.export_state(self.tenant()).await?;
+        check::still_holds(&states, self.attempt.export).map_err(Error::from)
+    }
+
     /// Looks at the fences of both stores. The setting is changed only where one of them is not the store that it was.
     async fn look_at_stores(&self) -> Result<()> {
         let setting = self.by.settings().read(self.tenant()).await?.setting;
@@ -296,7 +311,7 @@ impl Run<'_> {
             let store = self.by.migrator.switch().stores().get(migration.store(side))?;
             let fence = match store.fence(self.tenant()).await {
                 // Nothing of the source is needed but that it is not another one, which its next answer tells.
-                Err(error) if side == Side::Source && error.is_transient() => continue,
+                Err(error) if side == Side::Source && is_for_now(&error) => continue,
                 fence => fence?,
             };
             if !StoreMark::from(&fence).follows(known) {
@@ -383,6 +398,7 @@ impl Run<'_> {
 
     async fn look_a_last_time(&mut self) -> Result<()> {
         self.look_at_setting().await?;
+        self.look_at_archive().await?;
         self.install_tombstones().await?;
         let seen = self.by.migrator.observe(&self.job.tenant).await?;
         if !self.is_of(&seen.setting) {

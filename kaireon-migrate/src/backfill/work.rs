@@ -11,6 +11,7 @@ use kaireon_core::{Decision, Error, ErrorKind, Interaction, InteractionStore, Re
 use parking_lot::{Mutex, RwLock};
 use tokio::time::{Instant, sleep};
 
+use super::is_for_now;
 use super::kept::{Counts, Kept};
 use super::pace::Throttle;
 use super::progress::Unapplied;
@@ -98,7 +99,7 @@ impl Job {
                     pause = PAUSES.0;
                     self.apply(chunk).await?;
                 }
-                Err(error) if error.is_transient() => self.stall(&error, &mut pause).await,
+                Err(error) if is_for_now(&error) => self.stall(&error, &mut pause).await,
                 Err(error) if error.kind() == ErrorKind::Corrupt => {
                     // The reader goes on with the next object, unless it is the day itself that cannot be read.
                     if said.is_some_and(|said| said.context() == error.context()) {
@@ -161,7 +162,7 @@ impl Job {
                     let context = "the target answered another number of records than it was given";
                     return Err(Error::new(ErrorKind::Internal, context));
                 }
-                Err(error) if error.is_transient() => part.iter().map(|_| Err(error.clone())).collect(),
+                Err(error) if is_for_now(&error) => part.iter().map(|_| Err(error.clone())).collect(),
                 Err(error) => return Err(error),
             };
             let mut again = Vec::new();
@@ -171,7 +172,7 @@ impl Job {
                     Ok(true) => counts.applied += 1,
                     Ok(false) => counts.duplicates += 1,
                     Err(error) if error.kind() == ErrorKind::Erased => counts.erased += 1,
-                    Err(error) if error.is_transient() => {
+                    Err(error) if is_for_now(&error) => {
                         again.push(place);
                         failed = Some(error);
                     }

@@ -1,7 +1,12 @@
 //! What a backfill may begin from, and what ends it.
 
-use kaireon_core::ErrorKind;
-use kaireon_migrate::{Missing, Phase, Refused};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use kaireon_core::store::{
+    BatchOutcome, FenceRequest, FenceState, RecordBatch, Recorded, StoreCapabilities, SummaryQuery,
+};
+use kaireon_core::{Error, ErrorKind, Result, TenantId};
+use kaireon_migrate::{BackfillState, Missing, Phase, Refused, Side};
 
 use super::*;
 
@@ -9,13 +14,16 @@ use super::*;
 async fn refusal(world: &World) -> Vec<Missing> {
     let before = world.switch.settings().read(&tenant()).await.unwrap();
     let refused = world.backfiller().begin(&tenant(), "test", "CHG-1").await;
-    let refused = refused.unwrap_err();
-    assert_eq!(refused.kind(), ErrorKind::Conflict);
-    let source = std::error::Error::source(&refused).unwrap();
-    let missing = source.downcast_ref::<Refused>().unwrap().missing.clone();
+    let missing = missing_of(&refused.unwrap_err());
     let after = world.switch.settings().read(&tenant()).await.unwrap();
     assert_eq!(before, after, "nothing is changed by a refusal");
     missing
+}
+
+fn missing_of(refused: &Error) -> Vec<Missing> {
+    assert_eq!(refused.kind(), ErrorKind::Conflict);
+    let source = std::error::Error::source(refused).unwrap();
+    source.downcast_ref::<Refused>().unwrap().missing.clone()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -115,10 +123,7 @@ async fn one_that_was_begun_again_is_not_completed_by_the_run_of_the_former() {
         let backfiller = backfiller.clone();
         async move { backfiller.run(&tenant()).await }
     });
-    until(&backfiller, |progress| {
-        progress.state == kaireon_migrate::BackfillState::Paused
-    })
-    .await;
+    until(&backfiller, |progress| progress.state == BackfillState::Paused).await;
     tokio::time::sleep(Duration::from_millis(2)).await;
     world.begin().await;
     let stopped = in_time(former).await.unwrap().unwrap_err();
@@ -127,4 +132,123 @@ async fn one_that_was_begun_again_is_not_completed_by_the_run_of_the_former() {
     let report = in_time(backfiller.run(&tenant())).await.unwrap();
     assert_eq!(report.progress.applied, 72);
     world.is_equal().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_archive_lane_an_export_is_not_enough() {
+    let world = World::new(memory(), memory()).await;
+    world.fill(0..20).await;
+    world.export().await;
+    let lanes = LaneSet::of(&[Lane::Publish]);
+    let migrator = Migrator::new(switch_with(lanes, &world.settings, &world.source, &world.target));
+    start(&migrator).await;
+    let backfiller = Backfiller::new(migrator, world.archive.clone(), config());
+    let refused = backfiller.begin(&tenant(), "test", "CHG-1").await.unwrap_err();
+    assert_eq!(missing_of(&refused), [Missing::ArchiveLane]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_archive_that_does_not_hold_the_export_is_not_taken_for_applied() {
+    let world = World::new(memory(), memory()).await.ready(40).await;
+    world.begin().await;
+    // As where the folder is not mounted.
+    let folder = tempfile::tempdir().unwrap();
+    let empty = archive_in(folder.path()).await;
+    let backfiller = Backfiller::new(world.migrator.clone(), empty, config());
+    let refused = in_time(backfiller.run(&tenant())).await.unwrap_err();
+    assert_eq!(missing_of(&refused), [Missing::Export]);
+    let known = world.switch.settings().read(&tenant()).await.unwrap();
+    assert_eq!(known.setting.phase, Phase::Backfilling);
+    let report = in_time(world.backfiller().run(&tenant())).await.unwrap();
+    assert_eq!(report.progress.applied, 48);
+    world.is_equal().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_archive_that_loses_the_export_meanwhile_is_not_taken_for_applied() {
+    let world = World::new(memory(), memory()).await.ready(40).await;
+    world.begin().await;
+    let backfiller = world.backfiller();
+    backfiller.pause(&tenant()).await.unwrap();
+    let run = tokio::spawn({
+        let backfiller = backfiller.clone();
+        async move { backfiller.run(&tenant()).await }
+    });
+    until(&backfiller, |progress| {
+        progress.state == BackfillState::Paused && progress.rows_total > 0
+    })
+    .await;
+    std::fs::remove_dir_all(world.folder.path().join("exports/acme/_state")).unwrap();
+    backfiller.resume(&tenant()).await.unwrap();
+    let refused = in_time(run).await.unwrap().unwrap_err();
+    assert_eq!(missing_of(&refused), [Missing::Export]);
+    let known = world.switch.settings().read(&tenant()).await.unwrap();
+    assert_eq!(known.setting.phase, Phase::Backfilling);
+}
+
+/// A store that says it has come no further than this; `u64::MAX` where it says how far it has.
+#[derive(Debug)]
+struct Restored(Arc<dyn InteractionStore>, Arc<AtomicU64>);
+
+impl Restored {
+    fn told(&self, mut fence: FenceState) -> FenceState {
+        fence.sequence = fence.sequence.min(self.1.load(Ordering::SeqCst));
+        fence
+    }
+}
+
+#[async_trait::async_trait]
+impl InteractionStore for Restored {
+    fn capabilities(&self) -> StoreCapabilities {
+        self.0.capabilities()
+    }
+
+    async fn record_event(&self, event: Interaction) -> Result<Recorded> {
+        self.0.record_event(event).await
+    }
+
+    async fn record_events(&self, batch: RecordBatch<Interaction>) -> Result<BatchOutcome<Recorded>> {
+        self.0.record_events(batch).await
+    }
+
+    async fn get_summaries(&self, query: SummaryQuery) -> Result<Vec<Summary>> {
+        self.0.get_summaries(query).await
+    }
+
+    async fn disconnect(&self) -> Result<()> {
+        self.0.disconnect().await
+    }
+
+    async fn fence(&self, tenant: &TenantId) -> Result<FenceState> {
+        self.0.fence(tenant).await.map(|fence| self.told(fence))
+    }
+
+    async fn raise_fence(&self, request: FenceRequest) -> Result<FenceState> {
+        self.0.raise_fence(request).await.map(|fence| self.told(fence))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_export_that_has_seen_more_than_the_source_has_is_not_enough() {
+    let at = Arc::new(AtomicU64::new(u64::MAX));
+    let known = Arc::clone(&at);
+    let world = World::asked_by(memory(), memory(), |source, target| {
+        (Arc::new(Restored(source, known)), target)
+    });
+    let world = world.await;
+    world.fill(0..20).await;
+    world.start().await;
+    for number in 20..30 {
+        world.switch.record_event(event(number)).await.unwrap();
+    }
+    world.export().await;
+    // Back to where the lanes were confirmed, which nobody has seen it beyond but the export.
+    let setting = world.switch.settings().read(&tenant()).await.unwrap().setting;
+    let confirmed = setting.under_way().unwrap().in_force.unwrap().source;
+    at.store(confirmed.sequence, Ordering::SeqCst);
+    let side = Side::Source;
+    let refused = world.backfiller().begin(&tenant(), "test", "CHG-1").await;
+    assert_eq!(missing_of(&refused.unwrap_err()), [Missing::SameStore { side }]);
+    at.store(u64::MAX, Ordering::SeqCst);
+    world.begin().await;
 }

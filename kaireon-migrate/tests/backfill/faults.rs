@@ -3,6 +3,7 @@
 use std::fs;
 
 use kaireon_core::ErrorKind;
+use kaireon_core::wrap::{Retry, RetryPolicy};
 use kaireon_migrate::{BackfillState, Phase};
 use kaireon_testkit::fault::{Fault, Faulty, Odds, Plan, Reach};
 use sha2::Digest;
@@ -14,7 +15,7 @@ fn name_of(path: &Path) -> String {
 }
 
 /// Someone who edits an object by hand also edits its manifest.
-fn edit(world: &World, object: &Path, text: &str) {
+pub(super) fn edit(world: &World, object: &Path, text: &str) {
     fs::write(object, text).unwrap();
     let sum = sha2::Sha256::digest(text.as_bytes());
     let sum: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -134,12 +135,29 @@ async fn a_row_that_the_target_refuses_is_named_by_its_line_and_the_others_are_a
     assert_eq!(rows(world.target.as_ref()).await.len(), 200);
 }
 
+type Away = Faulty<Arc<dyn InteractionStore>>;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_target_that_is_away_is_waited_for() {
+    is_waited_for(|away| Arc::new(away)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_whose_retries_are_used_up_is_waited_for() {
+    // What it hands on is not transient any more.
+    let policy = RetryPolicy {
+        max_attempts: 2,
+        base_delay: Duration::from_millis(1),
+        ..RetryPolicy::default()
+    };
+    is_waited_for(|away| Arc::new(Retry::new(away, policy))).await;
+}
+
+async fn is_waited_for(wrap: impl FnOnce(Away) -> Arc<dyn InteractionStore>) {
     let plan = Plan::script([]);
     let away = plan.clone();
     let world = World::asked_by(memory(), memory(), |source, target| {
-        (source, Arc::new(Faulty::new(target, away)))
+        (source, wrap(Faulty::new(target, away)))
     });
     let world = world.await.ready(200).await;
     world.begin().await;

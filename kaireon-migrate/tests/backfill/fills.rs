@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use kaireon_archive::RetentionPolicy;
+use kaireon_core::store::PurgeReceipt;
+use kaireon_core::time::ManualClock;
 use kaireon_migrate::{BackfillState, Phase};
 use kaireon_testkit::fault::{Fault, Faulty, Plan};
 
+use super::faults::edit;
 use super::server::Server;
 use super::*;
 
@@ -112,13 +115,7 @@ async fn purged(source: Arc<dyn InteractionStore>, target: Arc<dyn InteractionSt
     world.fill(0..200).await;
     world.export().await;
     let before = noon() + TimeDelta::hours(84);
-    let policy = RetentionPolicy {
-        history: (SystemClock.now() - before).to_std().unwrap(),
-        ..RetentionPolicy::default()
-    };
-    let retained = world.exporter.retain(&tenant(), &policy).await.unwrap();
-    let gone = retained.purged.unwrap();
-    assert!(gone.interactions > 40 && gone.decisions > 5, "{gone:?}");
+    let gone = retain(&world, before).await;
     // Recorded since, and exported with what was purged.
     let since: Vec<_> = (200..300)
         .map(event)
@@ -139,6 +136,46 @@ async fn purged(source: Arc<dyn InteractionStore>, target: Arc<dyn InteractionSt
     world.is_equal().await;
     world.source.disconnect().await.unwrap();
     world.target.disconnect().await.unwrap();
+}
+
+async fn retain(world: &World, before: Timestamp) -> PurgeReceipt {
+    let policy = RetentionPolicy {
+        history: (SystemClock.now() - before).to_std().unwrap(),
+        ..RetentionPolicy::default()
+    };
+    let retained = world.exporter.retain(&tenant(), &policy).await.unwrap();
+    let gone = retained.purged.unwrap();
+    assert!(gone.interactions > 40 && gone.decisions > 5, "{gone:?}");
+    gone
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_day_that_is_read_again_after_the_dedupe_horizon_counts_once_though_it_was_purged() {
+    let clock = ManualClock::at(SystemClock.now());
+    let options = MemoryOptions::default().with_master_key(KEY);
+    let target = MemoryPlace::new(options.with_clock(clock.clone())).open();
+    let world = World::new(memory(), Arc::new(target)).await;
+    world.fill(0..200).await;
+    world.export().await;
+    retain(&world, noon() + TimeDelta::hours(84)).await;
+    world.start().await;
+    world.export().await;
+    // Of the first day, which was purged.
+    let object = world.objects().remove(0);
+    let whole = std::fs::read_to_string(&object).unwrap();
+    let lines: Vec<_> = whole.lines().collect();
+    assert!(lines.len() > 1, "others of its day are applied");
+    edit(&world, &object, &whole.replacen(lines[0], "{\"schema\":1}", 1));
+    world.begin().await;
+    let backfiller = world.backfiller();
+    let report = in_time(backfiller.run(&tenant())).await.unwrap();
+    assert!(report.completed.is_none());
+    assert_eq!(report.progress.unapplied, 1);
+    clock.advance(TimeDelta::days(31));
+    edit(&world, &object, &whole);
+    let report = in_time(backfiller.run(&tenant())).await.unwrap();
+    assert!(report.completed.is_some(), "{report:?}");
+    world.is_equal().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -118,6 +118,15 @@ fn switch_of(
     target: &Arc<dyn InteractionStore>,
 ) -> SwitchStore {
     let lanes = LaneSet::of(&[Lane::Archive, Lane::Publish]);
+    switch_with(lanes, settings, source, target)
+}
+
+fn switch_with(
+    lanes: LaneSet,
+    settings: &Arc<dyn SettingsStore>,
+    source: &Arc<dyn InteractionStore>,
+    target: &Arc<dyn InteractionStore>,
+) -> SwitchStore {
     let settings = Settings::new(Arc::clone(settings), TenantSetting::single(name("old"), lanes));
     let stores = Stores::new([
         (name("old"), Arc::clone(source)),
