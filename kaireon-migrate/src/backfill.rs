@@ -196,7 +196,7 @@ impl Backfiller {
     }
 
     /// Sets the pace of a tenant's backfill. Whoever runs it, in whichever process, goes by it within
-    /// [`every`](BackfillConfig::every), and whoever runs it later from the start.
+    /// [`every`](field@BackfillConfig::every), and whoever runs it later from the start.
     ///
     /// # Errors
     /// As for [`progress`](Self::progress).
