@@ -48,6 +48,16 @@ impl Worker {
 
     /// Renews the leases and takes this relay's share of the ranges. To be called while nothing is being delivered.
     pub(super) async fn renew(&mut self) -> Result<()> {
+        let renewed = self.renew_and_share().await;
+        if renewed.is_err() {
+            // The first of the two requests may have been answered, with fewer ranges than are to be had: one that holds
+            // none until the next renewal would find its lane empty.
+            self.renew_at = Instant::now();
+        }
+        renewed
+    }
+
+    async fn renew_and_share(&mut self) -> Result<()> {
         // Asking for what is held already tells how many share the lane.
         let asked = self.ask(self.held(), self.ends).await?;
         let share = RANGES.div_ceil(asked.leased.owners.max(1));

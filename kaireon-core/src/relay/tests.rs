@@ -411,6 +411,28 @@ async fn what_cannot_be_settled_is_settled_later_and_not_delivered_again() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_relay_whose_share_was_not_to_be_had_does_not_take_its_lane_for_empty() {
+    let (store, outbox) = store_with_lane().await;
+    record(&store, "c", "o").await;
+    let troubled = Troubled::new(Arc::clone(&outbox), 0);
+    // What it holds is answered, which is nothing yet, and the request for more is not.
+    let away = Error::new(ErrorKind::Unavailable, "away");
+    troubled.refusals.lock().extend([None, Some(away)]);
+    let recorder = Recorder::new(|_, _| Delivered::Done);
+    let config = RelayConfig::new(Lane::Publish);
+    let lease_ttl = config.lease_ttl;
+    let relay = Relay::spawn(Arc::new(troubled), recorder.clone(), config);
+    let begun = tokio::time::Instant::now();
+    relay.drain(LONG).await.unwrap();
+    assert_eq!(recorder.seen().len(), 1);
+    assert!(
+        begun.elapsed() < lease_ttl / 3,
+        "it asks again before its next renewal"
+    );
+    assert!(outbox.status(Lane::Publish).await.unwrap().is_empty());
+}
+
 #[tokio::test]
 async fn a_relay_that_is_stopped_settles_what_it_has_delivered() {
     let (store, outbox) = store_with_lane().await;

@@ -30,6 +30,8 @@ pub(super) struct Troubled {
     pub(super) failures: Mutex<VecDeque<Error>>,
     /// What requests for leases fail with, while there is something.
     pub(super) refusal: Mutex<Option<Error>>,
+    /// What the next of them fail with; `None` is one that is answered.
+    pub(super) refusals: Mutex<VecDeque<Option<Error>>>,
     pub(super) standing: Mutex<Standing>,
     pub(super) fetches: watch::Sender<usize>,
     /// How often the sink was asked, and how often it must have been for the first settlement to end.
@@ -43,6 +45,7 @@ impl Troubled {
             outbox,
             failures: Mutex::default(),
             refusal: Mutex::default(),
+            refusals: Mutex::default(),
             standing: Mutex::new(Standing::Told),
             fetches: watch::Sender::new(0),
             deliveries: watch::Sender::new(0),
@@ -70,7 +73,8 @@ impl Outbox for Troubled {
     }
 
     async fn lease(&self, request: LeaseRequest) -> Result<Leased> {
-        let refusal = self.refusal.lock().clone();
+        let next = self.refusals.lock().pop_front().flatten();
+        let refusal = next.or_else(|| self.refusal.lock().clone());
         match refusal {
             Some(error) => Err(error),
             None => self.outbox.lease(request).await,
