@@ -99,8 +99,9 @@ pub struct Progress {
 /// own where they are many, and those that one side lacks or both have unlike are looked at one by one
 /// ([`history`](InteractionStore::history), [`decision`](InteractionStore::decision)), once the `replicate` lane has passed
 /// the time at which they were read. Only what is found unlike [`rounds`](VerifyConfig::rounds) times in a row is a
-/// difference. So neither a lane that lags nor an erasure that is on its way is taken for one, and what differs for good
-/// is not taken for lag. Tombstones go the same way.
+/// difference. So a lane that lags is not taken for one, nor an erasure whose tombstone comes meanwhile, and what differs for
+/// good is not taken for lag. An erasure that waits for a relay which has its customer in hand, 30 s at most, is one for so
+/// long. Tombstones go the same way.
 ///
 /// Summaries are compared of every customer who has an interaction or a decision on either side. One that is unlike is read
 /// on the authority, then, behind the lane, on the other side, and on the authority again: where nothing was written
@@ -110,6 +111,7 @@ pub struct Progress {
 /// What the authority had acknowledged when the comparison began. What was recorded later may or may not be.
 ///
 /// # What is not
+/// - Dedupe records of what was erased or purged: no read lists them.
 /// - Customers whose interactions and decisions were all purged or erased on both sides: no read lists them, so their
 ///   summaries are not compared.
 /// - What only [`VerifyReport`] says: each part has its reason, counts in [`Verification::not_compared`], and fails the

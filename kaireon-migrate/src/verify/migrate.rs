@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kaireon_core::{Error, ErrorKind, InteractionStore, Result, TenantId};
 
 use super::{Verifier, VerifyConfig, VerifyReport};
-use crate::migrator::moved_on;
+use crate::migrator::{AUTHOR, moved_on};
 use crate::{Change, Known, Migrator, Side, Step, TenantSetting, Verification, transition};
 
 impl Migrator {
@@ -88,7 +88,7 @@ impl Migrator {
             setting,
             &Change::new(
                 Step::Verified { verification },
-                "kaireon",
+                AUTHOR,
                 "a comparison that is to begin",
                 self.clock().now(),
             )?,

@@ -17,7 +17,7 @@ use kaireon_core::digest::MasterKey;
 use kaireon_core::memory::{MemoryOptions, MemoryPlace, MemorySettings, MemoryStore};
 use kaireon_core::outbox::{Lane, LaneSet};
 use kaireon_core::relay::{Relay, RelayConfig};
-use kaireon_core::store::{Accepted, ScanQuery, SummaryQuery};
+use kaireon_core::store::{Accepted, Origin, RecordBatch, ScanQuery, SummaryQuery};
 use kaireon_core::time::{Clock, ManualClock, SystemClock};
 use kaireon_core::{Interaction, InteractionStore, SettingsStore, Summary, TenantId};
 use kaireon_migrate::{
@@ -100,6 +100,21 @@ impl World {
 }
 
 impl Process {
+    /// Brings a tenant to verifying, with what was there before on the target as well.
+    pub(crate) async fn to_verifying(&self, world: &World) {
+        self.start(world, DualWrite::Async).await;
+        let known = self.migrator.observe(&tenant()).await.unwrap();
+        let export = known.setting.under_way().unwrap().in_force.unwrap().source;
+        let begin = self.ask(Step::BeginBackfill { export }, world);
+        self.migrator.change(&tenant(), &begin).await.unwrap();
+        let before = rows(self.stores[0].as_ref()).await;
+        let batch = RecordBatch::accepted(Origin::Backfill, before.into_values());
+        let brought = self.stores[1].record_events(batch).await.unwrap();
+        assert!(brought.is_complete());
+        let complete = self.ask(Step::CompleteBackfill { bad_lines: 0 }, world);
+        self.migrator.change(&tenant(), &complete).await.unwrap();
+    }
+
     pub(crate) fn ask(&self, step: Step, world: &World) -> Change {
         Change::new(step, "test", "CHG-1", world.clock.now()).unwrap()
     }

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kaireon_core::store::{HistoryQuery, Origin, RecordBatch, SummaryQuery};
+use kaireon_core::store::{HistoryQuery, SummaryQuery};
 use kaireon_core::{CustomerId, ErrorKind, InteractionStore, RecommendationId, SettingsStore};
 use kaireon_migrate::{
-    Agreement, Backend, DualWrite, Migrator, ReadComparison, ReadSampling, Settings, Step, Stores,
-    SwitchConfig, SwitchStore, TenantSetting,
+    Agreement, Backend, Migrator, ReadComparison, ReadSampling, Settings, Step, Stores, SwitchConfig,
+    SwitchStore, TenantSetting,
 };
 use kaireon_testkit::fault::{Fault, Faulty, Plan};
 
-use super::{KEY, NAMES, Process, World, event, name, rows, tenant};
+use super::{KEY, NAMES, Process, World, event, name, tenant};
 
 fn sampling(fraction: f64) -> SwitchConfig {
     SwitchConfig {
@@ -50,22 +50,7 @@ async fn verifying(world: &World, config: SwitchConfig, plan: &Plan) -> Process 
     for number in 0..5 {
         process.switch.record_event(event("anna", number)).await.unwrap();
     }
-    process.start(world, DualWrite::Async).await;
-    let known = process.migrator.observe(&tenant()).await.unwrap();
-    let export = known.setting.under_way().unwrap().in_force.unwrap().source;
-    let begin = process.ask(Step::BeginBackfill { export }, world);
-    process.migrator.change(&tenant(), &begin).await.unwrap();
-    let before = rows(process.stores[0].as_ref()).await;
-    let batch = RecordBatch::accepted(Origin::Backfill, before.into_values());
-    assert!(
-        process.stores[1]
-            .record_events(batch)
-            .await
-            .unwrap()
-            .is_complete()
-    );
-    let complete = process.ask(Step::CompleteBackfill { bad_lines: 0 }, world);
-    process.migrator.change(&tenant(), &complete).await.unwrap();
+    process.to_verifying(world).await;
     // What is known of the setting is as old as the bound allows.
     process.switch.settings().read(&tenant()).await.unwrap();
     tokio::time::sleep(Duration::from_millis(300)).await;

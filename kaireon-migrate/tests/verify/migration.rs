@@ -3,33 +3,11 @@
 use std::sync::Arc;
 
 use kaireon_core::outbox::Lane;
-use kaireon_core::store::{Origin, RecordBatch};
 use kaireon_core::{ErrorKind, InteractionStore, TenantId};
 use kaireon_migrate::{Kind, Missing, Phase, Refused, Side, Step, Verifier};
 
 use super::config;
-use crate::switch::{Process, World, emptied, event, rows, tenant};
-
-/// Brings a tenant to verifying, with what was there before on the target as well.
-async fn verifying(world: &World, process: &Process) {
-    let ask = |step| process.ask(step, world);
-    process.start(world, kaireon_migrate::DualWrite::Async).await;
-    let known = process.migrator.observe(&tenant()).await.unwrap();
-    let export = known.setting.under_way().unwrap().in_force.unwrap().source;
-    let begin = ask(Step::BeginBackfill { export });
-    process.migrator.change(&tenant(), &begin).await.unwrap();
-    let before = rows(process.stores[0].as_ref()).await;
-    let batch = RecordBatch::accepted(Origin::Backfill, before.into_values());
-    assert!(
-        process.stores[1]
-            .record_events(batch)
-            .await
-            .unwrap()
-            .is_complete()
-    );
-    let complete = ask(Step::CompleteBackfill { bad_lines: 0 });
-    process.migrator.change(&tenant(), &complete).await.unwrap();
-}
+use crate::switch::{Process, World, emptied, event, tenant};
 
 async fn missing(process: &Process, world: &World) -> Vec<Missing> {
     let pass = process.ask(Step::PassGate, world);
@@ -52,7 +30,7 @@ async fn the_gate_is_passed_by_a_comparison_that_found_the_stores_equal() {
         "there is nothing to compare yet"
     );
     let relays = process.replicate();
-    verifying(&world, &process).await;
+    process.to_verifying(&world).await;
     process.migrator.measure(&tenant()).await.unwrap();
     assert!(missing(&process, &world).await.contains(&Missing::Verification));
     process.switch.record_event(event("bert", 1)).await.unwrap();
@@ -93,7 +71,7 @@ async fn a_comparison_across_which_the_migration_moved_on_is_no_evidence() {
     let process = world.process();
     process.switch.record_event(event("anna", 1)).await.unwrap();
     let relays = process.replicate();
-    verifying(&world, &process).await;
+    process.to_verifying(&world).await;
     let verifier = process.migrator.verifier(&tenant(), config()).await.unwrap();
     let once = Arc::new(std::sync::Once::new());
     let (migrator, change) = (process.migrator.clone(), process.ask(Step::RollBack, &world));
@@ -128,7 +106,7 @@ async fn a_comparison_is_of_what_the_setting_names_whoever_made_it() {
     let process = world.process();
     process.switch.record_event(event("anna", 1)).await.unwrap();
     let relays = process.replicate();
-    verifying(&world, &process).await;
+    process.to_verifying(&world).await;
     emptied(&process.stores[0], Lane::Replicate).await;
     super::put(process.stores[1].as_ref(), [event("carl", 1)]).await;
     // Of another tenant, between one store and itself: there is no difference.
@@ -149,7 +127,7 @@ async fn a_store_that_several_look_at_at_once_has_not_gone_back() {
     let process = world.process();
     process.switch.record_event(event("anna", 0)).await.unwrap();
     let relays = process.replicate();
-    verifying(&world, &process).await;
+    process.to_verifying(&world).await;
     let switch = process.switch.clone();
     let writes = tokio::spawn(async move {
         for number in 1..400 {
