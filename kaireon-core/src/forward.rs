@@ -28,6 +28,7 @@ use crate::settings::{
     Setting, SettingEntry, SettingVersion, SettingWrite, SettingsCapabilities, SettingsQuery, SettingsStore,
     Swapped, TrailQuery,
 };
+use crate::signals::Signals;
 use crate::store::{
     Accepted, BatchOutcome, Erasure, ErasureReceipt, FenceRequest, FenceState, HistoryCursor, HistoryQuery,
     InteractionStore, Page, Purge, PurgeReceipt, RecordBatch, Recorded, ScanCursor, ScanQuery,

@@ -31,6 +31,7 @@
 //! | [`cache`], [`limiter`], [`breaker`] | the cache, rate limits, circuit breakers |
 //! | [`search`] | the search index: documents, neutral queries, facets, rebuilds |
 //! | [`settings`] | settings that all instances share: a document per tenant, with its trail |
+//! | [`signals`] | what a store tells of its load and its size |
 //! | [`wrap`] | retry, timeout, concurrency limit and tracing, over any of the contracts |
 //! | [`Container`] | the four parts of an infrastructure, held together |
 //! | [`memory`] | the contracts in memory, plain and readable: what every backend is compared with |
@@ -79,6 +80,7 @@ pub mod relay;
 pub mod respond;
 pub mod search;
 pub mod settings;
+pub mod signals;
 pub mod store;
 pub mod summary;
 pub mod time;

@@ -13,6 +13,7 @@ macro_rules! store_methods {
         $with! { $what: InteractionStore named of_store {
             fn capabilities(&self) -> StoreCapabilities;
             fn outbox(&self) -> Option<Arc<dyn Outbox>>;
+            fn measures(&self) -> Option<Arc<dyn Signals>>;
             [RecordEvent]
             async fn record_event<'a>(&'a self, event: Interaction) -> Result<Recorded>;
             [GetSummaries]

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 
 use crate::cache::Flights;
 use crate::outbox::{LaneSet, Outbox};
+use crate::signals::Signals;
 use crate::store::{
     Accepted, BatchOutcome, Epoch, Erasure, ErasureReceipt, FenceRequest, FenceState, Generation,
     HistoryCursor, HistoryQuery, InteractionStore, ItemOutcome, Page, Purge, PurgeReceipt, RecordBatch,
@@ -143,6 +144,11 @@ fn fence_state() -> FenceState {
 impl InteractionStore for Probe {
     fn capabilities(&self) -> StoreCapabilities {
         StoreCapabilities::full("probe")
+    }
+
+    fn measures(&self) -> Option<Arc<dyn Signals>> {
+        self.note("measures");
+        None
     }
 
     fn outbox(&self) -> Option<Arc<dyn Outbox>> {

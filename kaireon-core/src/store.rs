@@ -5,6 +5,7 @@
 mod batch;
 mod capabilities;
 mod erasure;
+mod erasure_place;
 mod fence;
 mod page;
 mod period_range;
@@ -19,6 +20,7 @@ pub use capabilities::{Durability, Isolation, StoreCapabilities};
 pub use erasure::{
     Erasure, ErasureId, ErasureReceipt, Generation, Purge, PurgeReceipt, Tombstone, TombstoneQuery,
 };
+pub use erasure_place::ErasurePlace;
 pub use fence::{Epoch, FenceRequest, FenceState};
 pub use page::{HistoryCursor, Page, ScanCursor};
 pub use period_range::PeriodRange;
@@ -27,6 +29,7 @@ pub use query::{DimensionFilter, HistoryFilter, HistoryQuery, MAX_PAGE, ScanQuer
 pub(crate) use query::check_limit;
 
 use crate::outbox::Outbox;
+use crate::signals::Signals;
 use crate::{Decision, Error, Interaction, RecommendationId, Result, Summary, TenantId};
 
 /// Keeps interactions, decisions and their summaries, exactly once per idempotency key.
@@ -235,6 +238,12 @@ pub trait InteractionStore: Send + Sync + std::fmt::Debug {
 
     /// The outbox that shares this store's atomic unit.
     fn outbox(&self) -> Option<Arc<dyn Outbox>> {
+        None
+    }
+
+    /// What tells of the store's load and size, for whoever advises on it; `None` where nothing does. A wrapper hands on the
+    /// store's own.
+    fn measures(&self) -> Option<Arc<dyn Signals>> {
         None
     }
 }

@@ -53,7 +53,7 @@ impl<S> Faulty<S> {
         operation: &'static str,
         call: impl Future<Output = Result<T>> + Send,
     ) -> Result<T> {
-        suffer(self.plan.next(operation), operation, call).await
+        suffer(&self.plan, self.plan.next(operation), operation, call).await
     }
 
     /// A batch, which may also be cut: only its first items are sent, the others were not attempted.
@@ -70,7 +70,7 @@ impl<S> Faulty<S> {
     {
         let fault = self.plan.next(operation);
         let Some(Fault::Cut(at)) = fault else {
-            return suffer(fault, operation, call(items)).await;
+            return suffer(&self.plan, fault, operation, call(items)).await;
         };
         let left_out = items.len().saturating_sub(at);
         items.truncate(at);
@@ -81,6 +81,7 @@ impl<S> Faulty<S> {
 }
 
 async fn suffer<T>(
+    plan: &Plan,
     fault: Option<Fault>,
     operation: &'static str,
     call: impl Future<Output = Result<T>> + Send,
@@ -102,5 +103,9 @@ async fn suffer<T>(
             call.await
         }
         Some(Fault::Hang) => pending().await,
+        Some(Fault::Hold) => {
+            plan.hold().await;
+            call.await
+        }
     }
 }

@@ -252,6 +252,7 @@ macro_rules! __store_cases {
                 a_relay_that_stops_leaves_the_rest_to_the_next
                 ranges_that_go_back_and_forth_lose_nothing
                 nothing_that_was_read_ahead_is_delivered_after_the_receipt
+                an_erasure_that_waits_for_a_relay_has_done_all_but_the_receipt
             }
         }
     };

@@ -10,7 +10,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::MemoryStore;
 use super::state::State;
-use crate::digest::MasterKey;
+use crate::digest::{Digest, MasterKey};
 use crate::outbox::{ERASURE_PATIENCE, Lane, LaneSet, still_in_hand};
 use crate::time::{Clock, SystemClock, Timestamp};
 use crate::{Error, Result};
@@ -96,6 +96,7 @@ pub struct MemoryPlace(Arc<Shared>);
 
 struct Shared {
     clock: Arc<dyn Clock>,
+    key_check: Digest,
     state: Mutex<State>,
 }
 
@@ -112,6 +113,7 @@ impl MemoryPlace {
         let horizon = TimeDelta::from_std(dedupe_horizon).unwrap_or(TimeDelta::MAX);
         Self(Arc::new(Shared {
             clock,
+            key_check: master_key.check_value(),
             state: Mutex::new(State::new(master_key, horizon, lanes)),
         }))
     }
@@ -166,6 +168,11 @@ impl Handle {
 
     pub(super) fn now(&self) -> Timestamp {
         self.place.0.clock.now()
+    }
+
+    /// The check value of the place's master key.
+    pub(super) fn key_check(&self) -> Digest {
+        self.place.0.key_check
     }
 
     /// The one lock. Nothing is awaited under it, so each operation happens at once.

@@ -80,6 +80,7 @@ impl InteractionStore for MemoryStore {
         StoreCapabilities {
             durability: Durability::Volatile(Cow::Borrowed("kept in the memory of this process")),
             persistent: self.0.ownership == Ownership::Shared,
+            key_check: Some(self.0.key_check()),
             ..StoreCapabilities::full(BACKEND)
         }
     }

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::digest::Digest;
+
 /// Whether an `Ok` survives a crash and the loss of power.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Durability {
@@ -51,6 +53,10 @@ pub struct StoreCapabilities {
     pub ping: bool,
     /// Whether what was recorded is there again when the same place is opened anew.
     pub persistent: bool,
+    /// The [check value](crate::digest::MasterKey::check_value) of the master key by which its tombstones name customers,
+    /// so that two stores between which tombstones are to move can be told to have the same. `None` where the backend has
+    /// no erasure or does not tell.
+    pub key_check: Option<Digest>,
 }
 
 impl StoreCapabilities {
@@ -71,10 +77,11 @@ impl StoreCapabilities {
             outbox: false,
             ping: false,
             persistent: false,
+            key_check: None,
         }
     }
 
-    /// Everything, durable.
+    /// Everything, durable; of no key.
     #[must_use]
     pub fn full(backend: impl Into<Cow<'static, str>>) -> Self {
         Self {

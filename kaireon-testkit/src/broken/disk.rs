@@ -75,6 +75,10 @@ pub(super) struct LaneData {
 }
 
 impl LaneData {
+    pub(super) fn is_held(&self, range: u16, now: Timestamp) -> bool {
+        self.leases.get(&range).is_some_and(|held| held.expires > now)
+    }
+
     /// Whether the holder of a range was asked to give it back, and has not yet.
     pub(super) fn is_recalled(&self, range: u16, now: Timestamp) -> bool {
         let held = self.leases.get(&range).filter(|held| held.expires > now);

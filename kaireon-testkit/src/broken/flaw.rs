@@ -76,6 +76,8 @@ pub enum Flaw {
     ErasureKeepsTheGeneration,
     /// The receipt is given while a relay has entries of the customer in hand.
     ErasureWaitsForNoRelay,
+    /// Nothing is deleted before a relay that has entries of the customer in hand has given them back.
+    ErasureWaitsFirst,
     /// The same request erases again, and counts anew.
     ErasureRepeatsItself,
     /// Replicated records of an erased generation are taken.
@@ -210,6 +212,8 @@ pub enum Flaw {
     DeclaresPingAway,
     /// A history is declared away and there all the same.
     DeclaresHistoryAway,
+    /// The check value of another key is told.
+    TellsAnotherKey,
     /// A disconnect after the first is an error.
     SecondDisconnectFails,
     /// A scan that goes on reads whatever tenant's.

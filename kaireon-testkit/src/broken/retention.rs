@@ -52,6 +52,14 @@ impl Store {
         Ok(receipt)
     }
 
+    /// Whether a relay may have entries of a range in hand.
+    pub(super) fn is_held(&self, range: u16) -> Result<bool> {
+        let now = self.place.now();
+        let disk = self.disk("erase_customer")?;
+        let publish = disk.outbox.get(&Lane::Publish);
+        Ok(publish.is_some_and(|data| data.is_held(range, now)))
+    }
+
     /// Whether a relay was asked to give a range back, and has not yet.
     pub(super) fn is_recalled(&self, range: u16) -> Result<bool> {
         let now = self.place.now();

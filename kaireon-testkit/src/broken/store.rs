@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kaireon_core::digest::MasterKey;
 use kaireon_core::outbox::{ERASURE_PATIENCE, range_of, still_in_hand};
 use kaireon_core::store::{
     Accepted, BatchOutcome, Erasure, ErasureReceipt, FenceRequest, FenceState, HistoryCursor, HistoryQuery,
@@ -120,6 +121,10 @@ impl InteractionStore for Store {
     fn capabilities(&self) -> StoreCapabilities {
         let mut can = StoreCapabilities::full("plain");
         can.history = !self.has(Flaw::DeclaresHistoryAway);
+        can.key_check = match self.has(Flaw::TellsAnotherKey) {
+            true => Some(MasterKey::new([12; 32]).check_value()),
+            false => Some(self.place.key.check_value()),
+        };
         can
     }
 
@@ -220,6 +225,9 @@ impl InteractionStore for Store {
 
     async fn erase_customer(&self, request: Erasure) -> Result<ErasureReceipt> {
         let range = range_of(&request.tenant, request.customer.as_str());
+        if self.has(Flaw::ErasureWaitsFirst) && self.is_held(range)? {
+            return Err(still_in_hand("plain"));
+        }
         let receipt = self.erase(request)?;
         self.place.wake();
         let given_back = async {

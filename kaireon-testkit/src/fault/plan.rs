@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 /// What happens to one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub enum Fault {
     Delay(Duration),
     /// It is never asked, and no answer comes.
     Hang,
+    /// It is asked once [`Plan::release`] was called, which may be after whatever a test does meanwhile.
+    Hold,
     /// Of a batch only so many items are sent; the others were not attempted. Nothing, to a call of one item.
     Cut(usize),
 }
@@ -76,6 +79,10 @@ pub struct Plan(Arc<State>);
 
 struct State {
     source: Mutex<Source>,
+    /// What is met before what the source says.
+    first: Mutex<VecDeque<(&'static str, Fault)>>,
+    held: watch::Sender<usize>,
+    released: watch::Sender<bool>,
     made: AtomicU64,
     stopped: AtomicBool,
     cut_off: AtomicBool,
@@ -95,6 +102,13 @@ impl Plan {
         Self::from_source(Source::Script(faults.into_iter().collect()))
     }
 
+    /// Puts further faults behind those of a script; a plan of chance has no use for them.
+    pub fn add(&self, faults: impl IntoIterator<Item = (&'static str, Fault)>) {
+        if let Source::Script(script) = &mut *self.0.source.lock() {
+            script.extend(faults);
+        }
+    }
+
     /// Faults by chance. The same seed makes the same faults in the same order of calls; `ping`, `wait`,
     /// `subscribe` and `disconnect`, which nobody repeats, are left alone.
     #[must_use]
@@ -105,6 +119,9 @@ impl Plan {
     fn from_source(source: Source) -> Self {
         Self(Arc::new(State {
             source: Mutex::new(source),
+            first: Mutex::default(),
+            held: watch::Sender::new(0),
+            released: watch::Sender::new(false),
             made: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
             cut_off: AtomicBool::new(false),
@@ -115,6 +132,32 @@ impl Plan {
     #[must_use]
     pub fn made(&self) -> u64 {
         self.0.made.load(Ordering::SeqCst)
+    }
+
+    /// Lets the next call of an operation meet this fault, before what script or chance say.
+    pub fn meet_next(&self, operation: &'static str, fault: Fault) {
+        self.0.first.lock().push_back((operation, fault));
+    }
+
+    /// Waits until so many calls have met [`Fault::Hold`].
+    ///
+    /// # Dropped futures
+    /// Nothing is lost; it can be called again.
+    pub async fn held(&self, count: usize) {
+        // The plan has the sender, so it is there.
+        let _ = self.0.held.subscribe().wait_for(|held| *held >= count).await;
+    }
+
+    /// Lets go every call that meets, or has met, [`Fault::Hold`].
+    pub fn release(&self) {
+        self.0.released.send_replace(true);
+    }
+
+    /// Until it is let go.
+    pub(super) async fn hold(&self) {
+        self.0.held.send_modify(|held| *held += 1);
+        // The plan has the sender, so it is there.
+        let _ = self.0.released.subscribe().wait_for(|released| *released).await;
     }
 
     /// While it is cut off, every call meets [`Fault::Before`]: nothing reaches the backend.
@@ -136,20 +179,24 @@ impl Plan {
             self.0.made.fetch_add(1, Ordering::SeqCst);
             return Some(Fault::Before);
         }
-        let fault = match &mut *self.0.source.lock() {
-            Source::Script(faults) => {
-                let place = faults.iter().position(|(name, _)| *name == operation);
-                place
-                    .and_then(|place| faults.remove(place))
-                    .map(|(_, fault)| fault)
-            }
+        let first = named(&mut self.0.first.lock(), operation);
+        let fault = first.or_else(|| match &mut *self.0.source.lock() {
+            Source::Script(faults) => named(faults, operation),
             Source::Chance(random, odds) => by_chance(random, *odds, operation),
-        };
+        });
         if fault.is_some() {
             self.0.made.fetch_add(1, Ordering::SeqCst);
         }
         fault
     }
+}
+
+/// Takes the first fault that names the operation.
+fn named(faults: &mut VecDeque<(&'static str, Fault)>, operation: &str) -> Option<Fault> {
+    let place = faults.iter().position(|(name, _)| *name == operation);
+    place
+        .and_then(|place| faults.remove(place))
+        .map(|(_, fault)| fault)
 }
 
 fn by_chance(random: &mut fastrand::Rng, odds: Odds, operation: &str) -> Option<Fault> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use kaireon_core::signals::Signals;
 use kaireon_core::store::{
     Accepted, BatchOutcome, Erasure, ErasureReceipt, FenceRequest, FenceState, HistoryCursor, HistoryQuery,
     Page, Purge, PurgeReceipt, RecordBatch, Recorded, ScanCursor, ScanQuery, StoreCapabilities, SummaryQuery,
@@ -121,6 +122,11 @@ impl<S: InteractionStore> InteractionStore for Faulty<S> {
 
     async fn fence(&self, tenant: &TenantId) -> Result<FenceState> {
         self.meet("fence", self.inner.fence(tenant)).await
+    }
+
+    /// Without faults: it is no call of the contract.
+    fn measures(&self) -> Option<Arc<dyn Signals>> {
+        self.inner.measures()
     }
 
     fn outbox(&self) -> Option<Arc<dyn Outbox>> {

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::{TTL, drain, fetch, ids, lease, settled};
+use super::{TTL, drain, fetch, ids, lease, lease_all, settled};
 use crate::StoreFixture;
 use crate::world::{Built, Need, World, noon, together};
 
@@ -284,4 +284,40 @@ pub async fn nothing_that_was_read_ahead_is_delivered_after_the_receipt(fixture:
         "the relay goes on: {ids:?}"
     );
     assert!(ids.len() < 9, "what it did not have in hand is gone: {ids:?}");
+}
+
+/// What an erasure waits for, where a relay has entries of the customer in hand, is the receipt alone: the entries of every
+/// lane are gone by then, also where nobody calls again.
+pub async fn an_erasure_that_waits_for_a_relay_has_done_all_but_the_receipt(fixture: &dyn StoreFixture) {
+    let world = World::open(fixture).await;
+    if !world.can(&[Need::Outbox, Need::Erasure]).await {
+        return;
+    }
+    let outbox = world.outbox();
+    let lanes = [Lane::Publish, Lane::Replicate];
+    outbox.set_lanes(LaneSet::of(&lanes)).await.unwrap();
+    for _ in 0..3 {
+        world.record(&world.event("anna").built()).await;
+    }
+    let leases = lease_all(&outbox, Lane::Publish, "slow").await;
+    assert_eq!(fetch(&outbox, &leases, 10).await.unwrap().len(), 3);
+    let request = Erasure {
+        tenant: world.tenant.clone(),
+        customer: world.customer("anna"),
+        id: ErasureId::fresh(),
+    };
+    let emptied = async {
+        for lane in lanes {
+            while !outbox.backlog(lane, &world.tenant).await.unwrap().is_empty() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    };
+    tokio::select! {
+        told = world.store.erase_customer(request.clone()) => panic!("nothing was given back: {told:?}"),
+        () = emptied => {}
+    }
+    outbox.release(leases).await.unwrap();
+    let receipt = world.store.erase_customer(request).await.unwrap();
+    assert_eq!(receipt.deleted["outbox"], 6, "what the first call deleted");
 }

@@ -50,6 +50,16 @@ pub async fn capabilities_agree_with_behaviour(fixture: &dyn StoreFixture) {
             world.check_unsupported(need).await;
         }
     }
+    // By it two stores are told to have the same key before a tombstone moves between them.
+    if can.erasure && can.replication {
+        assert!(
+            can.key_check.is_some(),
+            "whose tombstones can be moved tells its key"
+        );
+    }
+    if let (Some(key), Some(told)) = (fixture.master_key(), can.key_check) {
+        assert_eq!(told, key.check_value(), "the key is the one that was given");
+    }
     assert_eq!(
         world.second_handle().await.capabilities(),
         world.can,

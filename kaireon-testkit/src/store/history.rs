@@ -1,10 +1,10 @@
 //! A customer's history: newest first, in pages that neither skip nor repeat.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use kaireon_core::store::{HistoryCursor, HistoryFilter, HistoryQuery, MAX_PAGE};
 use kaireon_core::{ChannelId, CreativeId, ErrorKind, Interaction, InteractionId, InteractionType, OfferId};
+use tokio::sync::{Semaphore, watch};
 
 use crate::StoreFixture;
 use crate::world::{Built, Need, World, newest_first, noon, same, together};
@@ -234,8 +234,10 @@ pub async fn history_is_complete_while_others_write(fixture: &dyn StoreFixture) 
         return;
     }
     let events = some_history(&world).await;
+    // Each page lets two go on, and the next is read once one of them has: the two meet however fast either is.
+    let (turns, written) = (Arc::new(Semaphore::new(0)), watch::Sender::new(0_u32));
     let writer = |task: i64| {
-        let store = Arc::clone(&world.store);
+        let (store, turns, written) = (Arc::clone(&world.store), Arc::clone(&turns), written.clone());
         // Some go before the reader, some behind.
         let more: Vec<_> = (0..20)
             .map(|n| if task % 2 == 0 { n } else { 19 - n })
@@ -249,33 +251,39 @@ pub async fn history_is_complete_while_others_write(fixture: &dyn StoreFixture) 
             .collect();
         async move {
             for event in more {
+                turns.acquire().await.expect("it is never closed").forget();
                 store.record_event(event).await.unwrap();
+                written.send_modify(|written| *written += 1);
             }
         }
     };
-    let done = AtomicBool::new(false);
-    let writers = async {
-        together((0..4).map(writer)).await;
-        done.store(true, Ordering::SeqCst);
-    };
     let reader = async {
-        let mut limits = [3, 10].into_iter().cycle();
-        let mut rounds = 0;
-        // As long as anything is written, so that the two meet however fast either is.
-        while rounds < 2 || !done.load(Ordering::SeqCst) {
-            let limit = limits.next().expect("a cycle has no end");
-            let found = world.history_by(world.history_query("anna"), limit).await;
-            let old: Vec<_> = found
-                .iter()
-                .filter(|event| !event.id.as_str().starts_with("late"))
-                .cloned()
-                .collect();
-            assert_eq!(old, newest_first(&events));
-            rounds += 1;
-            tokio::task::yield_now().await;
+        let (mut limits, mut seen) = ([3, 10].into_iter().cycle(), written.subscribe());
+        let mut let_go = 0;
+        while let_go < 80 {
+            let mut query = HistoryQuery {
+                limit: limits.next().expect("a cycle has no end"),
+                ..world.history_query("anna")
+            };
+            let mut found = Vec::new();
+            loop {
+                let page = world.store.history(query.clone()).await.unwrap();
+                found.extend(page.items);
+                let Some(next) = page.next else { break };
+                query.cursor = Some(next);
+                if let_go < 80 {
+                    let before = *seen.borrow();
+                    turns.add_permits(2);
+                    let_go += 2;
+                    let other = seen.wait_for(|written| *written > before).await;
+                    drop(other.expect("a writer goes on"));
+                }
+            }
+            found.retain(|event| !event.id.as_str().starts_with("late"));
+            assert_eq!(found, newest_first(&events));
         }
     };
-    tokio::join!(writers, reader);
+    tokio::join!(together((0..4).map(writer)), reader);
     assert_eq!(world.history("anna").await.len(), 60 + 80);
 }
 

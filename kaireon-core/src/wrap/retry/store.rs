@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 use super::{Retry, batch};
 use crate::outbox::Outbox;
+use crate::signals::Signals;
 use crate::store::{
     Accepted, BatchOutcome, Erasure, ErasureReceipt, FenceRequest, FenceState, HistoryCursor, HistoryQuery,
     InteractionStore, Page, Purge, PurgeReceipt, RecordBatch, Recorded, ScanCursor, ScanQuery,
@@ -19,6 +20,10 @@ use crate::{Decision, Interaction, RecommendationId, Result, Summary, TenantId};
 impl<S: InteractionStore> InteractionStore for Retry<S> {
     fn capabilities(&self) -> StoreCapabilities {
         self.inner.capabilities()
+    }
+
+    fn measures(&self) -> Option<Arc<dyn Signals>> {
+        self.inner.measures()
     }
 
     fn outbox(&self) -> Option<Arc<dyn Outbox>> {

@@ -18,7 +18,8 @@ macro_rules! erasing {
                 may [an_erased_customer_is_gone_from_every_read];
             ErasureForgetsTheOutbox:
                 [undelivered_entries_of_an_erased_customer_are_gone]
-                may [a_replayed_dead_letter_is_the_same_event_under_the_same_generation
+                may [an_erasure_that_waits_for_a_relay_has_done_all_but_the_receipt
+                     a_replayed_dead_letter_is_the_same_event_under_the_same_generation
                      entries_after_the_erasure_are_delivered
                      nothing_that_was_read_ahead_is_delivered_after_the_receipt];
             ErasureForgetsSummaries:
@@ -57,7 +58,8 @@ macro_rules! erasing {
                      tombstones_installed_on_another_store_erase_there];
             ErasureRepeatsItself:
                 [the_same_request_repeats_its_receipt]
-                may [another_request_erases_again
+                may [an_erasure_that_waits_for_a_relay_has_done_all_but_the_receipt
+                     another_request_erases_again
                      settings_and_decisions_are_there_after_a_restart];
             TakesErasedGenerations:
                 [a_replicated_record_of_an_erased_generation_is_refused]

@@ -6,7 +6,11 @@ macro_rules! outbox {
         $then! { {
             $($so_far)*
             ErasureWaitsForNoRelay:
-                [nothing_that_was_read_ahead_is_delivered_after_the_receipt];
+                [nothing_that_was_read_ahead_is_delivered_after_the_receipt]
+                may [an_erasure_that_waits_for_a_relay_has_done_all_but_the_receipt];
+            ErasureWaitsFirst:
+                [an_erasure_that_waits_for_a_relay_has_done_all_but_the_receipt]
+                may [nothing_that_was_read_ahead_is_delivered_after_the_receipt];
             ReplicatedWritesLanes:
                 [replicated_records_write_no_lane];
             OutboxLosesEntries:
@@ -40,7 +44,8 @@ macro_rules! outbox {
                 [fetch_goes_on_behind_a_position];
             OutboxIgnoresLanes:
                 [records_are_written_into_exactly_the_lanes_in_force]
-                may [a_fence_sets_the_lanes_of_its_tenant
+                may [an_erasure_that_waits_for_a_relay_has_done_all_but_the_receipt
+                     a_fence_sets_the_lanes_of_its_tenant
                      a_tenants_backlog_is_its_own
                      an_erased_customer_is_gone_from_every_read
                      changes_of_different_lanes_do_not_undo_each_other];

@@ -116,6 +116,8 @@ macro_rules! reading {
                      history_keeps_two_records_of_one_id_and_timestamp
                      history_limits_are_from_1_to_1000
                      history_of_equal_timestamps_is_paged_exactly_once_at_every_size];
+            TellsAnotherKey:
+                [capabilities_agree_with_behaviour];
             ScanForgetsItsTenant:
                 [a_cursor_of_another_tenant_shows_nothing_of_it]
                 may [scan_returns_a_whole_tenant_exactly_once
