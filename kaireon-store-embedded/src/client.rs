@@ -11,6 +11,7 @@ use fjall::{
     AbstractTree, CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Slice,
 };
 use kaireon_core::{Error, ErrorKind, Result};
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::config::EmbeddedConfig;
 use crate::error::of_engine;
@@ -126,9 +127,31 @@ pub(crate) type Change = (Space, Slice, Option<Slice>);
 pub(crate) type Pair = (Slice, Slice);
 
 /// The open database.
+///
+/// What was committed is read from where the writer looks at once, and by all others once it is shown ([`Unseen::show`]):
+/// the commit of a unit is only a part of what makes it visible, the rest being in memory, and readers must see
+/// all of it or nothing.
 pub(crate) struct Engine {
     database: Database,
     spaces: Vec<Keyspace>,
+    /// What readers see.
+    shown: Mutex<fjall::Snapshot>,
+    /// Held from a commit until it is shown, so that nobody else shows it before.
+    committing: Mutex<()>,
+}
+
+/// What was committed and no reader sees yet. Dropped, it is shown with the next that is.
+#[must_use = "readers do not see it until it is shown"]
+pub(crate) struct Unseen<'a> {
+    engine: &'a Engine,
+    _committing: MutexGuard<'a, ()>,
+}
+
+impl Unseen<'_> {
+    /// Lets readers see it.
+    pub(crate) fn show(self) {
+        *self.engine.shown.lock() = self.engine.database.snapshot();
+    }
 }
 
 impl Engine {
@@ -153,9 +176,24 @@ impl Engine {
                 .map(|space| database.keyspace(space.name(), || space.options()))
                 .collect::<fjall::Result<_>>()
                 .map_err(of_engine)?;
-            Ok(Self { database, spaces })
+            Ok(Self {
+                shown: Mutex::new(database.snapshot()),
+                committing: Mutex::default(),
+                database,
+                spaces,
+            })
         };
         guarded(open)
+    }
+
+    /// How many rows there are, about: what was written and not yet compacted away counts as well.
+    pub(crate) fn about(&self, space: Space) -> usize {
+        self.space(space).approximate_len()
+    }
+
+    /// What is on disk, journals included.
+    pub(crate) fn bytes(&self) -> Result<u64> {
+        self.database.disk_space().map_err(of_engine)
     }
 
     fn space(&self, space: Space) -> &Keyspace {
@@ -167,24 +205,37 @@ impl Engine {
         self.space(space).get(key).map_err(of_engine)
     }
 
-    /// What the store holds at this moment, whatever is committed while it is read.
+    /// What was shown of the store up to this moment, whatever is shown while it is read.
     pub(crate) fn view(self: &Arc<Self>) -> View {
         View {
-            snapshot: self.database.snapshot(),
+            snapshot: self.shown.lock().clone(),
             engine: Arc::clone(self),
         }
     }
 
     /// Applies all changes or none, durable when it returns.
-    pub(crate) fn commit(&self, changes: Vec<Change>) -> Result<(), fjall::Error> {
-        self.batch(changes)?
-            .durability(Some(PersistMode::SyncData))
-            .commit()
+    pub(crate) fn commit(&self, changes: Vec<Change>) -> Result<Unseen<'_>, fjall::Error> {
+        self.apply(changes, Some(PersistMode::SyncData))
     }
 
     /// Applies all changes or none, durable with the next commit.
-    pub(crate) fn write(&self, changes: Vec<Change>) -> Result<(), fjall::Error> {
-        self.batch(changes)?.commit()
+    pub(crate) fn write(&self, changes: Vec<Change>) -> Result<Unseen<'_>, fjall::Error> {
+        self.apply(changes, None)
+    }
+
+    fn apply(
+        &self,
+        changes: Vec<Change>,
+        durability: Option<PersistMode>,
+    ) -> Result<Unseen<'_>, fjall::Error> {
+        let batch = self.batch(changes)?.durability(durability);
+        // The engine commits one batch at a time in any case.
+        let unseen = Unseen {
+            engine: self,
+            _committing: self.committing.lock(),
+        };
+        batch.commit()?;
+        Ok(unseen)
     }
 
     fn batch(&self, changes: Vec<Change>) -> Result<fjall::OwnedWriteBatch, fjall::Error> {
@@ -300,4 +351,30 @@ pub(crate) fn guarded<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
             "the engine stopped at what it found on disk",
         ))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_committed_is_read_by_others_once_it_is_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = EmbeddedConfig::at(dir.path());
+        let engine = Arc::new(Engine::open(&dir.path().join("db"), &config).unwrap());
+        let row = |key: &[u8]| -> Vec<Change> { vec![(Space::Meta, key.into(), Some(key.into()))] };
+        let seen = |key| engine.view().get(Space::Meta, key).unwrap().is_some();
+        let before = engine.view();
+        let unseen = engine.commit(row(b"a")).unwrap();
+        assert!(engine.get(Space::Meta, b"a").unwrap().is_some());
+        assert!(!seen(b"a"));
+        unseen.show();
+        assert!(seen(b"a"));
+        assert!(before.get(Space::Meta, b"a").unwrap().is_none());
+        // What is not shown by itself is with the next.
+        drop(engine.write(row(b"b")).unwrap());
+        assert!(!seen(b"b"));
+        engine.write(row(b"c")).unwrap().show();
+        assert!(seen(b"b") && seen(b"c"));
+    }
 }

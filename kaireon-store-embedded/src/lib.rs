@@ -57,6 +57,7 @@ mod read;
 mod seen;
 mod settings;
 mod shared;
+mod signals;
 mod store;
 mod writer;
 

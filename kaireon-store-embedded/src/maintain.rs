@@ -46,7 +46,7 @@ impl Maintenance {
         // What an earlier erasure left is counted to its own receipt, or to none.
         let digest = self.shared.tenant(tenant).key.customer(customer);
         let receipt_key = keys::receipt(tenant, &digest, &request.id);
-        let begun = self.shared.engine()?.view().get(Space::Receipts, &receipt_key)?;
+        let begun = self.shared.view()?.get(Space::Receipts, &receipt_key)?;
         if begun.is_none() {
             self.sweep(tenant, customer, None)?;
         }
@@ -84,7 +84,7 @@ impl Maintenance {
 
     /// Deletes everything that is noted as to be deleted.
     pub(crate) fn sweep_all(&self) -> Result<()> {
-        let view = self.shared.engine()?.view();
+        let view = self.shared.view()?;
         for found in view.range(Space::Pending, Bound::Unbounded, Bound::Unbounded) {
             let (key, _) = found?;
             let (tenant, customer) =
@@ -97,7 +97,7 @@ impl Maintenance {
     /// Deletes what a customer has below the generation that is noted, if one is.
     fn sweep(&self, tenant: &TenantId, customer: &CustomerId, receipt: Option<Vec<u8>>) -> Result<()> {
         let key = keys::customer(tenant, customer);
-        let view = self.shared.engine()?.view();
+        let view = self.shared.view()?;
         let Some(pending) = view.get(Space::Pending, &key)? else {
             return Ok(());
         };
@@ -114,7 +114,7 @@ impl Maintenance {
         // Again until there is nothing: between a view and what is deleted by it, a relay may move an entry to the dead
         // letters, and somebody replay a letter.
         loop {
-            let view = self.shared.engine()?.view();
+            let view = self.shared.view()?;
             if !self.sweep_lanes(&view, (tenant, customer), below, &mut pieces)? {
                 break;
             }
@@ -198,7 +198,7 @@ impl Maintenance {
         let Answer::Watermark(watermark_ms) = self.submit(Op::SetWatermark(request.clone()))? else {
             return Err(unexpected());
         };
-        let view = self.shared.engine()?.view();
+        let view = self.shared.view()?;
         let before = (0, watermark_ms.max(0));
         let mut pieces = Pieces::new(self, tenant, None);
         let of = self.shared.tenant(tenant);
@@ -238,7 +238,7 @@ impl Maintenance {
     /// Forgets dedupe records without a row whose time has come.
     fn forget(&self, tenant: &TenantId) -> Result<()> {
         let now = self.shared.config.clock.now().timestamp_millis();
-        let view = self.shared.engine()?.view();
+        let view = self.shared.view()?;
         let mut pieces = Pieces::new(self, tenant, None);
         for found in view.prefix(Space::Expiry, &keys::tenant(tenant)) {
             let (key, _) = found?;

@@ -111,7 +111,7 @@ fn create(place: &Place, config: &EmbeddedConfig) -> Result<(Engine, Birth)> {
         (Space::Meta, keys::BIRTH.into(), Some(birth.encode().into())),
         (Space::Meta, keys::HEAD.into(), Some(head.encode().into())),
     ];
-    engine.commit(changes).map_err(of_engine)?;
+    engine.commit(changes).map_err(of_engine)?.show();
     place.finish()?;
     Ok((engine, birth))
 }
@@ -132,7 +132,7 @@ fn next_opening(engine: &Engine) -> Result<u32> {
     let opening = before.unwrap_or(0).wrapping_add(1);
     let value = opening.to_be_bytes().into();
     let change: Change = (Space::Meta, keys::OPENS.into(), Some(value));
-    engine.commit(vec![change]).map_err(of_engine)?;
+    engine.commit(vec![change]).map_err(of_engine)?.show();
     Ok(opening)
 }
 

@@ -31,7 +31,7 @@ impl EmbeddedOutbox {
 impl Outbox for EmbeddedOutbox {
     async fn lanes(&self) -> Result<LaneSet> {
         self.0.check("lanes")?;
-        Ok(self.0.shared.head.lock().lanes)
+        Ok(self.0.shared.present.read().lanes)
     }
 
     async fn set_lanes(&self, lanes: LaneSet) -> Result<()> {
@@ -84,7 +84,7 @@ impl Outbox for EmbeddedOutbox {
             }
         }
         // Nothing waits: no need to look.
-        let waiting = self.0.shared.head.lock().waiting;
+        let waiting = self.0.shared.present.read().waiting;
         if from.iter().all(|from| waiting[lane_index(from.lease.lane)] == 0) {
             return Ok(Vec::new());
         }
@@ -116,7 +116,7 @@ impl Outbox for EmbeddedOutbox {
 
     async fn dead_letters(&self, query: DeadLetterQuery) -> Result<Page<DeadLetter, DeadLetterId>> {
         query.check().map_err(named("dead_letters"))?;
-        let read = move |shared: &Shared| read::dead_letters(&shared.engine()?.view(), query);
+        let read = move |shared: &Shared| read::dead_letters(&shared.view()?, query);
         self.0.blocking("dead_letters", read).await
     }
 
@@ -130,8 +130,7 @@ impl Outbox for EmbeddedOutbox {
 
     async fn status(&self, lane: Lane) -> Result<LaneStatus> {
         let read = move |shared: &Shared| {
-            let head = *shared.head.lock();
-            let view = shared.engine()?.view();
+            let (head, view) = shared.present()?;
             let (waiting, dead) = (head.waiting[lane_index(lane)], head.dead[lane_index(lane)]);
             let now = shared.config.clock.now();
             let (relays, destination) = shared.leases.lock().readers(lane, now);
@@ -195,7 +194,7 @@ mod tests {
             let damage = fjall::Slice::from([7].as_slice());
             (Space::Outbox, key.clone(), Some(damage))
         });
-        engine.commit(damaged.collect()).unwrap();
+        engine.commit(damaged.collect()).unwrap().show();
         let request = LeaseRequest {
             lane: Lane::Publish,
             owner: "relay".to_owned(),

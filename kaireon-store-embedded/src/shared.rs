@@ -13,10 +13,10 @@ use kaireon_core::{CustomerId, Effect, Error, ErrorKind, Result, TenantId};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
-use crate::client::{Engine, Space, guarded};
+use crate::client::{Engine, Space, View, guarded};
 use crate::codec::{self, Head, Settings};
 use crate::config::EmbeddedConfig;
-use crate::folds::{Fold, Folds};
+use crate::folds::{Fold, Folds, Part};
 use crate::hot::HotCustomers;
 use crate::keys;
 use crate::leases::Leases;
@@ -32,8 +32,9 @@ pub(crate) struct Shared {
     /// `None` while it is opened anew after a failure, and at the end.
     engine: RwLock<Option<Arc<Engine>>>,
     tenants: RwLock<HashMap<TenantId, Tenant>>,
-    /// As of the last commit.
-    pub(crate) head: Mutex<Head>,
+    /// As of the last commit that readers see. Written while all that a commit changes is put in its place, in memory
+    /// and by what is shown of the engine; read by whoever begins to look at any of that.
+    pub(crate) present: RwLock<Head>,
     pub(crate) hot: HotCustomers,
     pub(crate) folds: Folds,
     /// Which dedupe records there may be.
@@ -88,7 +89,7 @@ impl Shared {
             durability,
             engine: RwLock::new(None),
             tenants: RwLock::default(),
-            head: Mutex::default(),
+            present: RwLock::default(),
             leases: Mutex::new(Leases::new(opening)),
             written: std::array::from_fn(|_| watch::Sender::new(0)),
             floors: Mutex::new([[0; RANGES as usize]; 3]),
@@ -113,7 +114,7 @@ impl Shared {
             logged,
         } = loaded;
         self.hot.clear();
-        *self.head.lock() = head;
+        *self.present.write() = head;
         for (id, settings) in settings {
             self.set(&id, settings);
         }
@@ -192,6 +193,30 @@ impl Shared {
         engine.ok_or_else(|| {
             Error::new(ErrorKind::Unavailable, "the directory is not open").with_effect(Effect::NotApplied)
         })
+    }
+
+    /// What readers see, at one moment.
+    ///
+    /// # Errors
+    /// `Unavailable`, not applied, while the database is not open.
+    pub(crate) fn present(&self) -> Result<(Head, View)> {
+        let engine = self.engine()?;
+        let head = self.present.read();
+        Ok((*head, engine.view()))
+    }
+
+    /// What readers see of the database.
+    ///
+    /// # Errors
+    /// As [`present`](Self::present).
+    pub(crate) fn view(&self) -> Result<View> {
+        Ok(self.present()?.1)
+    }
+
+    /// What a customer has in memory, to be taken before a view.
+    pub(crate) fn parts(&self, key: &[u8]) -> Vec<Arc<Part>> {
+        let _present = self.present.read();
+        self.folds.parts(key)
     }
 
     /// Takes the database away from readers to come.

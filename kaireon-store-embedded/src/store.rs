@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use kaireon_core::coalesce::Submitter;
 use kaireon_core::outbox::{ERASURE_PATIENCE, Lane, range_of, still_in_hand};
+use kaireon_core::signals::Signals;
 use kaireon_core::store::{
     Accepted, BatchOutcome, Erasure, ErasureReceipt, FenceRequest, FenceState, HistoryCursor, HistoryQuery,
     Origin, Page, Purge, PurgeReceipt, RecordBatch, Recorded, ScanCursor, ScanQuery, StoreCapabilities,
@@ -41,7 +42,7 @@ pub struct Recovery {
 /// handle on the same directory. When the last handle is disconnected or dropped, the directory is let go of: at
 /// the return of [`disconnect`](InteractionStore::disconnect), or a moment after the drop.
 #[derive(Clone, Debug)]
-pub struct EmbeddedStore(Arc<Handle>);
+pub struct EmbeddedStore(pub(crate) Arc<Handle>);
 
 /// One user of an open directory.
 #[derive(Debug)]
@@ -242,6 +243,7 @@ impl InteractionStore for EmbeddedStore {
     fn capabilities(&self) -> StoreCapabilities {
         let mut can = StoreCapabilities::full(BACKEND);
         can.durability.clone_from(&self.0.shared.durability);
+        can.key_check = Some(self.0.shared.master_key.check_value());
         can
     }
 
@@ -261,7 +263,7 @@ impl InteractionStore for EmbeddedStore {
         self.0.check("get_summaries")?;
         let key = keys::customer(&query.tenant, &query.customer);
         // Before the value, which then has all that is not among them.
-        let parts = self.0.shared.folds.parts(&key);
+        let parts = self.0.shared.parts(&key);
         if let Some(value) = self.0.shared.hot.get(&key)
             && let Some(own) = Own::of(Some(&value), &parts).map_err(named("get_summaries"))?
             && let Some(answer) = read::from_memory(&own, &query)
@@ -270,7 +272,7 @@ impl InteractionStore for EmbeddedStore {
         }
         let read = move |shared: &Shared| {
             let ticket = shared.hot.ticket(&key);
-            let view = shared.engine()?.view();
+            let view = shared.view()?;
             let stored = view.get(Space::Customers, &key)?;
             let Some(own) = Own::of(stored.as_deref(), &parts)? else {
                 return Ok(Vec::new());
@@ -325,7 +327,7 @@ impl InteractionStore for EmbeddedStore {
     async fn history(&self, query: HistoryQuery) -> Result<Page<Interaction, HistoryCursor>> {
         query.check().map_err(named("history"))?;
         let read = move |shared: &Shared| {
-            let view = shared.engine()?.view();
+            let view = shared.view()?;
             read::history(&view, &shared.tenant(&query.tenant), query)
         };
         self.0.blocking("history", read).await
@@ -334,7 +336,7 @@ impl InteractionStore for EmbeddedStore {
     async fn scan(&self, query: ScanQuery) -> Result<Page<Accepted<Interaction>, ScanCursor>> {
         query.check().map_err(named("scan"))?;
         let read = move |shared: &Shared| {
-            let view = shared.engine()?.view();
+            let view = shared.view()?;
             read::scan(&view, &shared.tenant(&query.tenant), query)
         };
         self.0.blocking("scan", read).await
@@ -343,7 +345,7 @@ impl InteractionStore for EmbeddedStore {
     async fn scan_decisions(&self, query: ScanQuery) -> Result<Page<Accepted<Decision>, ScanCursor>> {
         query.check().map_err(named("scan_decisions"))?;
         let read = move |shared: &Shared| {
-            let view = shared.engine()?.view();
+            let view = shared.view()?;
             read::scan_decisions(&view, &shared.tenant(&query.tenant), query)
         };
         self.0.blocking("scan_decisions", read).await
@@ -396,7 +398,7 @@ impl InteractionStore for EmbeddedStore {
     async fn decision(&self, tenant: &TenantId, id: &RecommendationId) -> Result<Option<Decision>> {
         let (tenant, id) = (tenant.clone(), id.clone());
         let read = move |shared: &Shared| {
-            let view = shared.engine()?.view();
+            let view = shared.view()?;
             read::decision(&view, &shared.tenant(&tenant), &tenant, &id)
         };
         self.0.blocking("decision", read).await
@@ -414,7 +416,7 @@ impl InteractionStore for EmbeddedStore {
 
     async fn tombstones(&self, query: TombstoneQuery) -> Result<Page<Tombstone, ScanCursor>> {
         query.check().map_err(named("tombstones"))?;
-        let read = move |shared: &Shared| read::tombstones(&shared.engine()?.view(), query);
+        let read = move |shared: &Shared| read::tombstones(&shared.view()?, query);
         self.0.blocking("tombstones", read).await
     }
 
@@ -440,8 +442,12 @@ impl InteractionStore for EmbeddedStore {
     async fn fence(&self, tenant: &TenantId) -> Result<FenceState> {
         self.0.check("fence")?;
         let shared = &self.0.shared;
-        let head = *shared.head.lock();
-        Ok(shared.fence(shared.tenant(tenant).settings, head))
+        let present = shared.present.read();
+        Ok(shared.fence(shared.tenant(tenant).settings, *present))
+    }
+
+    fn measures(&self) -> Option<Arc<dyn Signals>> {
+        Some(Arc::new(self.clone()))
     }
 
     fn outbox(&self) -> Option<Arc<dyn Outbox>> {

@@ -10,7 +10,7 @@ use kaireon_core::wire::corrupt;
 use kaireon_core::{Error, Result, Stats};
 
 use super::{Own, Part};
-use crate::client::{Change, Engine, Space, guarded};
+use crate::client::{Change, Engine, Space, Unseen, guarded};
 use crate::error::of_engine;
 use crate::keys;
 use crate::shared::Shared;
@@ -104,7 +104,8 @@ fn fold_piece(shared: &Shared, engine: &Engine, piece: &[(Slice, Arc<Part>)]) ->
     if !changes.is_empty() {
         // Durable with the next commit of the writer; until then the log is what survives.
         let shards = shared.hot.withhold(values.iter().map(|(key, _)| &***key));
-        let committed = engine.write(changes).map_err(of_engine);
+        // Before the parts are forgotten, and in the shards: who does not find the one finds the other.
+        let committed = engine.write(changes).map(Unseen::show).map_err(of_engine);
         let kept = values.iter().filter(|_| committed.is_ok());
         let kept = kept.filter_map(|(key, value)| Some((Box::from(&***key), value.clone()?)));
         shared.hot.publish(shards, kept);
@@ -171,7 +172,8 @@ fn trim(shared: &Shared, openings: u64, upto: u64) -> Result<()> {
         let changes = rows
             .iter()
             .map(|sequence| (Space::Folds, keys::fold(*sequence).into(), None));
-        shared.engine()?.write(changes.collect()).map_err(of_engine)?;
+        let engine = shared.engine()?;
+        engine.write(changes.collect()).map_err(of_engine)?.show();
         shared.folds.forget_logged(rows.len());
     }
 }

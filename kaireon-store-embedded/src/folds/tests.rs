@@ -172,7 +172,7 @@ fn leave_in_log(config: &crate::EmbeddedConfig, sequence: u64, folds: &[Fold]) {
     let engine = crate::client::Engine::open(&config.data_dir.join("db"), config).unwrap();
     let row = put_log(folds);
     let change = (Space::Folds, keys::fold(sequence).into(), Some(row.into()));
-    engine.commit(vec![change]).unwrap();
+    engine.commit(vec![change]).unwrap().show();
 }
 
 async fn all_time(store: &crate::EmbeddedStore, query: &SummaryQuery) -> u64 {

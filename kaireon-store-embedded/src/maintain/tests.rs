@@ -44,7 +44,7 @@ async fn a_customer_whose_value_and_rows_are_damaged_is_erased_and_starts_anew()
             ),
             (Space::History, row, Some([0xff; 9].into())),
         ];
-        engine.commit(damage).unwrap();
+        engine.commit(damage).unwrap().show();
         Engine::close(engine, std::time::Duration::from_secs(60)).unwrap_or_else(|_| panic!("it is in use"));
     }
     let store = EmbeddedStore::open(config).await.unwrap();

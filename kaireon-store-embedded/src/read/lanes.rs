@@ -32,9 +32,9 @@ pub(crate) struct Waiting {
 /// The ranges are merged by position while they are read: with a long backlog, reading `limit` entries of each of 64
 /// ranges to keep `limit` of them made a drain quadratic.
 pub(crate) fn fetch(shared: &Shared, from: Vec<FetchFrom>, limit: usize) -> Result<Waiting> {
-    // Before the view: what is committed later lies at higher positions.
-    let next_position = shared.head.lock().position + 1;
-    let view = shared.engine()?.view();
+    // What is committed later lies at higher positions.
+    let (head, view) = shared.present()?;
+    let next_position = head.position + 1;
     let mut present = Present::new(shared, &view);
     let mut unreadable = Vec::new();
     let mut sources = Vec::with_capacity(from.len());
@@ -231,7 +231,7 @@ pub(crate) fn dead_letters(view: &View, query: DeadLetterQuery) -> Result<Page<D
 /// What a tenant's records have left in a lane.
 pub(crate) fn backlog(shared: &Shared, lane: Lane, tenant: &TenantId) -> Result<TenantBacklog> {
     let floors = shared.floors.lock()[lane_index(lane)];
-    let view = shared.engine()?.view();
+    let view = shared.view()?;
     let mut backlog = TenantBacklog::default();
     for range in 0..RANGES {
         let until = Bound::Included(keys::entry(lane, range, Position(u64::MAX)).to_vec());

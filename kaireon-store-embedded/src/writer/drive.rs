@@ -10,7 +10,7 @@ use kaireon_core::{Effect, Error, ErrorKind, Result};
 
 use super::unit::Effects;
 use super::{Answer, Op, Unit};
-use crate::client::Engine;
+use crate::client::{Engine, Unseen};
 use crate::error::{io_error, of_engine};
 use crate::folds;
 use crate::open;
@@ -161,8 +161,8 @@ impl Writer {
         let shards = hot.withhold(ready.effects.forgotten.iter().map(|key| &**key));
         let committed = catch_unwind(AssertUnwindSafe(|| engine.commit(ready.changes)));
         match committed {
-            Ok(Ok(())) => {
-                self.publish(ready.effects, shards);
+            Ok(Ok(unseen)) => {
+                self.publish(ready.effects, shards, unseen);
                 drop(ready.turn);
                 Ok(answers)
             }
@@ -184,7 +184,8 @@ impl Writer {
         }
     }
 
-    fn publish(&self, effects: Effects, shards: Vec<usize>) {
+    /// Lets readers see a unit, in the log, in memory and on disk at once.
+    fn publish(&self, effects: Effects, shards: Vec<usize>, unseen: Unseen<'_>) {
         let Effects {
             head,
             settings,
@@ -193,13 +194,16 @@ impl Writer {
             told,
         } = effects;
         let shared = &self.shared;
+        let mut present = shared.present.write();
         if shared.folds.push(head.sequence, &forgotten, folds).is_err() {
             tracing::error!("a contribution to summaries could not be read that was just written");
         }
-        *shared.head.lock() = head;
+        *present = head;
         for (id, settings) in settings {
             shared.set(&id, settings);
         }
+        unseen.show();
+        drop(present);
         shared.hot.publish(shards, std::iter::empty());
         for (told, written) in told.into_iter().zip(&shared.written) {
             if told {

@@ -79,7 +79,7 @@ impl<'a> Unit<'a> {
             engine,
             shared,
             now: shared.config.clock.now(),
-            head: *shared.head.lock(),
+            head: *shared.present.read(),
             changes: Vec::new(),
             staged: HashMap::new(),
             tenants: HashMap::new(),
