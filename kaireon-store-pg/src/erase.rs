@@ -50,17 +50,20 @@ pub(crate) async fn erase(shared: &Shared, request: Erasure) -> Result<ErasureRe
                 if begun == Number::Another {
                     return Ok(None);
                 }
-                let given_back = given_back(shared, tenant.number, digest).await;
-                given_back.map_err(half_done)?;
-                let swept = sweep(shared, Whose::Customer(tenant.number, digest)).await;
-                swept.map_err(half_done)?;
+                let range = range_of(&tenant.name, customer.as_str());
+                let ended = async {
+                    sweep(shared, Whose::Customer(tenant.number, digest)).await?;
+                    given_back(shared, range).await?;
+                    finish(shared, &tenant, digest, id).await
+                };
+                ended.await.map_err(half_done)?;
             }
             match find_receipt(shared, &tenant, digest, id)
                 .await
                 .map_err(half_done)?
             {
                 Some((receipt, true)) => Ok(Some(receipt)),
-                // Its line and its receipt are changed by one transaction.
+                // It is finished once its line is gone, and both are of one database.
                 _ => Err(half_done(corrupt(
                     "an unfinished erasure has lost what it was to delete",
                 ))),
@@ -334,16 +337,8 @@ async fn sweep_next(shared: &Shared, whose: Whose) -> Result<Line> {
     let sql = &shared.sql;
     let next = match whose {
         Whose::Customer(tenant, digest) => sql.erasing.query().bind(tenant).bind(digest),
-        Whose::Tenant(tenant) => sql
-            .erasing_free
-            .query()
-            .bind(Some(tenant))
-            .bind(shared.given_time()),
-        Whose::Everybody => sql
-            .erasing_free
-            .query()
-            .bind(None::<i32>)
-            .bind(shared.given_time()),
+        Whose::Tenant(tenant) => sql.erasing_free.query().bind(Some(tenant)),
+        Whose::Everybody => sql.erasing_free.query().bind(None::<i32>),
     };
     let mut unit = begin_unit(shared).await?;
     let Some(row) = unit.fetch_optional(next).await.map_err(held_too_long)? else {
@@ -351,28 +346,27 @@ async fn sweep_next(shared: &Shared, whose: Whose) -> Result<Line> {
     };
     // However much hangs on it.
     unit.take_time().await.map_err(of_sql)?;
-    sweep_one(&mut unit, shared, &row).await?;
+    let recalled = sweep_one(&mut unit, shared, &row).await?;
     shared.client.commit(unit).await?;
+    if recalled {
+        shared.tell(LaneSet::of(&[Lane::Publish]));
+    }
     Ok(Line::Swept)
 }
 
 /// How often it is looked whether a range was given back.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// Waits until no relay can have entries of a customer in hand: the holder of the range, if there is one, is asked to give
-/// it back. What nobody has read by now, nobody reads: the tombstone is committed.
-async fn given_back(shared: &Shared, tenant: i32, digest: Uuid) -> Result<()> {
+/// Waits until no relay can have entries of a swept customer in hand: the holder of the range, if there is one, was asked to
+/// give it back. What nobody had read by then, nobody reads.
+async fn given_back(shared: &Shared, range: u16) -> Result<()> {
     let sql = &shared.sql;
-    let holder = sql.outbox_holder.query().bind(tenant).bind(digest);
-    let holder = holder.bind(shared.given_time());
+    let range = range.cast_signed();
+    let holder = sql.outbox_holder.query().bind(range).bind(shared.given_time());
     let Some(row) = shared.client.fetch_optional(holder).await? else {
         return Ok(());
     };
-    let range: i16 = row.try_get(0).map_err(of_sql)?;
-    let token: i64 = row.try_get(1).map_err(of_sql)?;
-    let recall = sql.outbox_recall.query().bind(range).bind(token);
-    shared.client.execute(recall).await?;
-    shared.tell(LaneSet::of(&[Lane::Publish]));
+    let token: i64 = row.try_get(0).map_err(of_sql)?;
     let end = Instant::now() + ERASURE_PATIENCE;
     loop {
         let holds = sql.outbox_still_holds.query().bind(range).bind(token);
@@ -393,7 +387,15 @@ async fn given_back(shared: &Shared, tenant: i32, digest: Uuid) -> Result<()> {
     shared.client.execute(done).await.map(drop)
 }
 
-async fn sweep_one(unit: &mut PgUnit, shared: &Shared, row: &PgRow) -> Result<()> {
+/// Says in the receipt that it is done.
+async fn finish(shared: &Shared, tenant: &Tenant, digest: Uuid, id: &ErasureId) -> Result<()> {
+    let query = shared.sql.finish_receipt.query();
+    let query = query.bind(tenant.number).bind(digest).bind(id.as_str());
+    shared.client.execute(query).await.map(drop)
+}
+
+/// Deletes what hung on a row; whether the holder of the range is asked to give it back.
+async fn sweep_one(unit: &mut PgUnit, shared: &Shared, row: &PgRow) -> Result<bool> {
     let sql = &shared.sql;
     let number: i64 = row.try_get("customer").map_err(of_sql)?;
     let tenant: i32 = row.try_get("tenant").map_err(of_sql)?;
@@ -411,13 +413,9 @@ async fn sweep_one(unit: &mut PgUnit, shared: &Shared, row: &PgRow) -> Result<()
     let closed = closed.map_err(of_sql)?;
     let hold = sql.hold_range.query().bind(range);
     unit.execute(hold).await.map_err(held_too_long)?;
-    if erasure.is_none() {
-        let recall = sql.outbox_recall_swept.query().bind(range).bind(tenant);
-        let recall = unit.execute(recall.bind(digest).bind(below)).await;
-        if recall.map_err(of_sql)?.rows_affected() > 0 {
-            shared.tell(LaneSet::of(&[Lane::Publish]));
-        }
-    }
+    let recall = sql.outbox_recall.query().bind(range).bind(tenant);
+    let recall = unit.execute(recall.bind(digest).bind(below)).await;
+    let recalled = recall.map_err(of_sql)?.rows_affected() > 0;
     let mut outbox = 0;
     for statement in [&sql.sweep_dead, &sql.sweep_outbox] {
         let query = statement
@@ -437,8 +435,8 @@ async fn sweep_one(unit: &mut PgUnit, shared: &Shared, row: &PgRow) -> Result<()
             }
             counted => counted?,
         };
-        let finish = sql
-            .finish_receipt
+        let count = sql
+            .count_receipt
             .query()
             .bind(tenant)
             .bind(digest)
@@ -447,11 +445,11 @@ async fn sweep_one(unit: &mut PgUnit, shared: &Shared, row: &PgRow) -> Result<()
             .bind(summaries.cast_signed())
             .bind(decisions.cast_signed())
             .bind(outbox.cast_signed());
-        unit.execute(finish).await.map_err(of_sql)?;
+        unit.execute(count).await.map_err(of_sql)?;
     }
     let swept = sql.swept.query().bind(number);
     unit.execute(swept).await.map_err(of_sql)?;
-    Ok(())
+    Ok(recalled)
 }
 
 /// How many summaries a customer had. A group may lie in the value and in a row of its own: what is counted is what was to

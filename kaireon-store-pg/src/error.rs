@@ -91,7 +91,7 @@ pub(crate) fn remedy(error: &sqlx::Error) -> Remedy {
     };
     match code {
         // No partition for a row: it was dropped since it was looked for.
-        "23514" => Remedy::Again,
+        "23514" if fault.constraint().is_none() => Remedy::Again,
         // A replica's, which may not be what the address leads to now; or of a session that keeps the default it began
         // with, whatever that is now.
         "25006" => Remedy::Elsewhere,
@@ -101,7 +101,8 @@ pub(crate) fn remedy(error: &sqlx::Error) -> Remedy {
         "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25P02" => Remedy::Reconnect,
         _ => match &code[..2] {
             "08" => Remedy::Reconnect,
-            "22" | "23" | "54" => Remedy::Divide,
+            // A constraint or a trigger of the host's refuses one of the rows.
+            "22" | "23" | "54" | "P0" => Remedy::Divide,
             _ => Remedy::None,
         },
     }

@@ -66,6 +66,7 @@ mod purge;
 mod read;
 mod settings;
 mod shared;
+mod signals;
 mod sql;
 mod store;
 mod sweeper;

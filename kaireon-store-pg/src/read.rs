@@ -7,7 +7,7 @@ mod scan;
 mod summaries;
 mod tombstones;
 
-pub(crate) use decisions::{decision, scan_decisions};
+pub(crate) use decisions::decision;
 pub(crate) use history::history;
 pub(crate) use scan::scan;
 pub(crate) use summaries::{closed_summary, summaries};

@@ -94,6 +94,7 @@ impl Shared {
     pub(crate) fn capabilities(&self) -> StoreCapabilities {
         let mut capabilities = StoreCapabilities::full(BACKEND);
         capabilities.durability.clone_from(&self.durability);
+        capabilities.key_check = Some(self.master_key.check_value());
         capabilities
     }
 

@@ -97,6 +97,7 @@ statements! {
     sweep_dead
     sweep_outbox
     swept
+    count_receipt
     finish_receipt
     forget_dedupe
     purge_history
@@ -128,7 +129,7 @@ statements! {
     outbox_ring
     outbox_holder
     outbox_recall
-    outbox_recall_swept
     outbox_recall_done
     outbox_still_holds
+    signals
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use kaireon_connect::postgres::PgClient;
 use kaireon_core::outbox::{Lane, LaneSet};
+use kaireon_core::signals::{Signals, StoreSignals};
 use kaireon_core::store::{
     Accepted, BatchOutcome, Epoch, Erasure, ErasureReceipt, FenceRequest, FenceState, HistoryCursor,
     HistoryQuery, Origin, Page, Purge, PurgeReceipt, Record, RecordBatch, Recorded, ScanCursor, ScanQuery,
@@ -22,7 +23,9 @@ use crate::handle::Handle;
 use crate::migrations::MIGRATIONS;
 use crate::options::PgStoreOptions;
 use crate::write::{Answer, Op, SharedOp, record_in};
-use crate::{MigrationReport, PgConnectConfig, PlannedMigration, erase, fence, open, outbox, purge, read};
+use crate::{
+    MigrationReport, PgConnectConfig, PlannedMigration, erase, fence, open, outbox, purge, read, signals,
+};
 
 /// The PostgreSQL store: every operation of the contract, in a schema of its own.
 ///
@@ -186,6 +189,17 @@ impl PgStore {
     }
 }
 
+#[async_trait]
+impl Signals for PgStore {
+    /// From the statistics that the server keeps: customers are live rows as it counts them, writes are insertions into
+    /// history and decisions since they were last reset, bytes are tables with their indexes. Of statements something is
+    /// known where the extension `pg_stat_statements` is loaded and shows them to the role.
+    async fn signals(&self) -> Result<StoreSignals> {
+        self.0.check("signals")?;
+        signals::signals(&self.0.shared).await.map_err(named("signals"))
+    }
+}
+
 /// How many records are prepared before other tasks of the thread get their turn.
 const TURN: usize = 128;
 
@@ -269,7 +283,7 @@ impl InteractionStore for PgStore {
     async fn scan_decisions(&self, query: ScanQuery) -> Result<Page<Accepted<Decision>, ScanCursor>> {
         self.0.check("scan_decisions")?;
         query.check().map_err(named("scan_decisions"))?;
-        read::scan_decisions(&self.0.shared, query)
+        read::scan(&self.0.shared, query)
             .await
             .map_err(named("scan_decisions"))
     }
@@ -363,6 +377,10 @@ impl InteractionStore for PgStore {
     async fn fence(&self, tenant: &TenantId) -> Result<FenceState> {
         self.0.check("fence")?;
         fence::read(&self.0.shared, tenant).await.map_err(named("fence"))
+    }
+
+    fn measures(&self) -> Option<Arc<dyn Signals>> {
+        Some(Arc::new(self.clone()))
     }
 
     fn outbox(&self) -> Option<Arc<dyn Outbox>> {

@@ -53,6 +53,8 @@ mod place;
 mod pool;
 #[path = "faults/read_only.rs"]
 mod read_only;
+#[path = "faults/refused.rs"]
+mod refused;
 #[path = "faults/session.rs"]
 mod session;
 #[path = "faults/silence.rs"]

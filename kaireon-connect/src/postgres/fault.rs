@@ -9,6 +9,7 @@ use kaireon_core::{Effect, Error, ErrorKind};
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 use super::sqlstate::meaning;
+use crate::text::one_line;
 
 /// How far a unit of work had come when it failed, which decides whether it may have taken effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +86,11 @@ impl PgFault {
             meaning.kind = ErrorKind::Unavailable;
             meaning.transient = true;
             meaning.what = "a table was altered under a prepared statement";
+        }
+        if code == "23514" && answer.constraint().is_none() {
+            // The server says the same of a row for which there is no partition, which is not the row's fault.
+            meaning.kind = ErrorKind::Internal;
+            meaning.what = "there is no partition for a row";
         }
         // An `ERROR` rolled its statement back. What ends the session may have come when the commit was done, and
         // class 08 is said by a pooler that lost the server.
@@ -223,10 +229,6 @@ fn text_of(error: &sqlx::Error, phase: Phase) -> Option<String> {
         sqlx::Error::ColumnNotFound(column) => Some(format!("column {column}")),
         _ => None,
     }
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 impl fmt::Display for PgFault {

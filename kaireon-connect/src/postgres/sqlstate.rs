@@ -123,6 +123,8 @@ pub(crate) fn meaning(code: &str) -> Meaning {
             "the server failed to read or write its files",
         ),
         "58P01" | "58P02" => of(Kind::Corrupt, false, "a file of the server's is missing"),
+        // What a trigger raises that says no more than that the row is not to be.
+        "P0001" => of(Kind::InvalidInput, false, "a trigger refuses the row").quoting(),
         "XX001" | "XX002" => of(Kind::Corrupt, false, "the server's files are damaged"),
         _ => by_class(code),
     }
@@ -138,7 +140,7 @@ fn by_class(code: &str) -> Meaning {
             "a value is outside what the database holds",
         )
         .quoting(),
-        "23" => of(Kind::Internal, false, "a constraint is violated").quoting(),
+        "23" => of(Kind::InvalidInput, false, "a constraint refuses the row").quoting(),
         "25" => of(Kind::Internal, false, "a transaction is in a wrong state"),
         "28" => of(Kind::Unauthorized, false, "the server refuses the login"),
         "40" => of(Kind::Unavailable, true, "the server rolled back"),
@@ -175,8 +177,9 @@ mod tests {
             ("22021", Kind::InvalidInput, false),
             ("22P02", Kind::Internal, false),
             ("22P05", Kind::InvalidInput, false),
-            ("23502", Kind::Internal, false),
+            ("23502", Kind::InvalidInput, false),
             ("23505", Kind::Conflict, false),
+            ("23514", Kind::InvalidInput, false),
             ("25001", Kind::Internal, false),
             ("25006", Kind::Unavailable, true),
             ("25P03", Kind::Unavailable, true),
@@ -211,7 +214,8 @@ mod tests {
             ("58030", Kind::Unavailable, true),
             ("58P01", Kind::Corrupt, false),
             ("F0000", Kind::Config, false),
-            ("P0001", Kind::Internal, false),
+            ("P0001", Kind::InvalidInput, false),
+            ("P0002", Kind::Internal, false),
             ("XX000", Kind::Internal, false),
             ("XX001", Kind::Corrupt, false),
             ("ZZ999", Kind::Internal, false),

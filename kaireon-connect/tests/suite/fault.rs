@@ -97,10 +97,10 @@ async fn texts_that_quote_a_value_are_dropped_at_the_door() {
         client.commit(unit).await.unwrap();
         for (sql, kind, state) in [
             ("INSERT INTO {s}.people VALUES ('customer-7')", ErrorKind::Conflict, "23505"),
-            ("INSERT INTO {s}.people VALUES ('customer-8')", ErrorKind::Internal, "23514"),
+            ("INSERT INTO {s}.people VALUES ('customer-8')", ErrorKind::InvalidInput, "23514"),
             ("SELECT CASE WHEN name > '' THEN name::int END FROM {s}.people", ErrorKind::Internal, "22P02"),
             ("SELECT 'customer-7'::varchar(400)::name, 1 / (length('customer-7') - 10)", ErrorKind::InvalidInput, "22012"),
-            ("DO $$ BEGIN RAISE EXCEPTION 'customer-7'; END $$", ErrorKind::Internal, "P0001"),
+            ("DO $$ BEGIN RAISE EXCEPTION 'customer-7'; END $$", ErrorKind::InvalidInput, "P0001"),
         ] {
             let fault = fault(&client, schema.fill(sql)).await;
             assert_eq!((fault.kind(), fault.sqlstate()), (kind, Some(state)), "{sql}");

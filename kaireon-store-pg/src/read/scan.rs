@@ -4,18 +4,22 @@ use std::sync::Arc;
 
 use kaireon_core::store::{Accepted, Page, ScanCursor, ScanQuery};
 use kaireon_core::time::{self, Timestamp};
+use kaireon_core::wire::corrupt;
 use kaireon_core::{CustomerId, Error, Interaction, Result, TenantId};
 use sqlx::Row;
+use sqlx::postgres::PgRow;
 
 use super::history::bounds;
 use super::row;
+use crate::client::Bound;
 use crate::error::of_sql;
 use crate::shared::{Shared, Tenant};
+use crate::sql::Sql;
 use crate::write::generation;
 
 /// Where a page of a scan ended: a customer's number, and the place of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(crate) struct Place {
     pub(super) number: i64,
     pub(super) at: Timestamp,
     pub(super) tie: i64,
@@ -24,7 +28,7 @@ pub(super) struct Place {
 
 impl Place {
     /// Before every row of a tenant.
-    pub(super) fn first(tenant: i32) -> Self {
+    fn first(tenant: i32) -> Self {
         Self {
             number: i64::from(tenant) << 40,
             at: bounds().0,
@@ -33,13 +37,13 @@ impl Place {
         }
     }
 
-    pub(super) fn write(&self, kind: char) -> ScanCursor {
+    fn write(&self, kind: char) -> ScanCursor {
         let Self { number, at, tie, id } = self;
         ScanCursor::new(format!("{kind}1.{number}.{}.{tie}.{id}", at.timestamp_millis()))
     }
 
     /// Reads a cursor.
-    pub(super) fn read(kind: char, cursor: &ScanCursor) -> Result<Self> {
+    fn read(kind: char, cursor: &ScanCursor) -> Result<Self> {
         let read = || {
             let rest = cursor.as_str().strip_prefix(kind)?.strip_prefix("1.")?;
             let mut parts = rest.splitn(4, '.');
@@ -56,11 +60,7 @@ impl Place {
 
 /// A tenant under whose number a scan goes on. A number that the tenant had before, or that is another's, has no place
 /// in the tenant's rows.
-pub(super) async fn find(
-    shared: &Shared,
-    tenant: &TenantId,
-    place: Option<&Place>,
-) -> Result<Option<Arc<Tenant>>> {
+async fn find(shared: &Shared, tenant: &TenantId, place: Option<&Place>) -> Result<Option<Arc<Tenant>>> {
     let Some(place) = place else {
         return shared.find_tenant(tenant).await;
     };
@@ -76,17 +76,56 @@ pub(super) async fn find(
     Ok(None)
 }
 
-/// A page of a tenant's interactions.
-pub(crate) async fn scan(
+/// What a tenant is scanned for.
+pub(crate) trait Scanned: Sized {
+    /// What its cursors begin with.
+    const KIND: char;
+
+    /// The statement of a page, bound up to the place that it begins behind.
+    fn statement(sql: &Sql, tenant: &Tenant, from: Place) -> Bound;
+
+    /// What tells rows of one id and time from each other.
+    fn tie(found: &PgRow) -> Result<i64>;
+
+    fn read(found: &PgRow, tenant: &TenantId, customer: CustomerId) -> Result<Self>;
+}
+
+impl Scanned for Interaction {
+    const KIND: char = 'i';
+
+    fn statement(sql: &Sql, tenant: &Tenant, from: Place) -> Bound {
+        let Place { number, at, tie, id } = from;
+        let query = sql.scan.query().bind(i64::from(tenant.number));
+        query.bind(number).bind(at).bind(id).bind(tie)
+    }
+
+    fn tie(found: &PgRow) -> Result<i64> {
+        found.try_get("tie").map_err(of_sql)
+    }
+
+    fn read(found: &PgRow, tenant: &TenantId, customer: CustomerId) -> Result<Self> {
+        row::interaction(found, tenant.clone(), customer)
+    }
+}
+
+/// A row's customer; none where the row is not to be seen.
+pub(super) fn customer(found: &PgRow) -> Result<Option<CustomerId>> {
+    let customer: Option<&str> = found.try_get("customer").map_err(of_sql)?;
+    let customer = customer.map(CustomerId::new).transpose();
+    customer.map_err(|_| corrupt("a stored customer is out of bounds"))
+}
+
+/// A page of a tenant's interactions or decisions.
+pub(crate) async fn scan<T: Scanned>(
     shared: &Shared,
     query: ScanQuery,
-) -> Result<Page<Accepted<Interaction>, ScanCursor>> {
+) -> Result<Page<Accepted<T>, ScanCursor>> {
     let ScanQuery {
         tenant,
         limit,
         cursor,
     } = query;
-    let mut place = cursor.map(|cursor| Place::read('i', &cursor)).transpose()?;
+    let mut place = cursor.map(|cursor| Place::read(T::KIND, &cursor)).transpose()?;
     let mut page = Page {
         items: Vec::new(),
         next: None,
@@ -97,17 +136,8 @@ pub(crate) async fn scan(
             return Ok(page);
         };
         let from = place.clone().unwrap_or_else(|| Place::first(known.number));
-        let read = shared
-            .sql
-            .scan
-            .query()
-            .bind(i64::from(known.number))
-            .bind(from.number)
-            .bind(from.at)
-            .bind(from.id)
-            .bind(from.tie)
-            .bind(i64::from(limit) + 1)
-            .bind(tenant.as_str());
+        let read = T::statement(&shared.sql, known, from);
+        let read = read.bind(i64::from(limit) + 1).bind(tenant.as_str().to_owned());
         let rows = shared.client.fetch_all(read).await?;
         if rows.is_empty() && shared.is_renumbered(known).await? {
             found = find(shared, &tenant, place.as_ref()).await?;
@@ -115,20 +145,17 @@ pub(crate) async fn scan(
         }
         let more = rows.len() > limit as usize;
         for found in rows.iter().take(limit as usize) {
-            let number: i64 = found.try_get("number").map_err(of_sql)?;
             place = Some(Place {
-                number,
+                number: found.try_get("number").map_err(of_sql)?,
                 at: found.try_get("at").map_err(of_sql)?,
-                tie: found.try_get("tie").map_err(of_sql)?,
+                tie: T::tie(found)?,
                 id: found.try_get::<String, _>("id").map_err(of_sql)?,
             });
-            let Some(customer) = found.try_get::<Option<&str>, _>("customer").map_err(of_sql)? else {
+            let Some(customer) = customer(found)? else {
                 continue;
             };
-            let customer = CustomerId::new(customer)
-                .map_err(|_| kaireon_core::wire::corrupt("a stored customer is out of bounds"))?;
             page.items.push(Accepted {
-                value: row::interaction(found, tenant.clone(), customer)?,
+                value: T::read(found, &tenant, customer)?,
                 generation: generation(found.try_get("generation").map_err(of_sql)?)?,
             });
         }
@@ -136,7 +163,7 @@ pub(crate) async fn scan(
         if page.items.is_empty() && more {
             continue;
         }
-        page.next = place.filter(|_| more).map(|place| place.write('i'));
+        page.next = place.filter(|_| more).map(|place| place.write(T::KIND));
         return Ok(page);
     }
 }

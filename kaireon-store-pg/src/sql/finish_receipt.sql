@@ -1,2 +1,5 @@
-UPDATE {s}.receipts SET history = $4, summaries = $5, decisions = $6, outbox = $7, finished = true
-WHERE tenant = $1 AND customer = $2 AND erasure = $3
+-- Nothing where there is something to delete still: the line came back with an older state of the database.
+UPDATE {s}.receipts r SET finished = true
+WHERE tenant = $1 AND customer = $2 AND erasure = $3 AND NOT EXISTS (
+    SELECT FROM {s}.erasing e WHERE e.tenant = r.tenant AND e.digest = r.customer AND e.erasure = r.erasure
+)

@@ -3,6 +3,8 @@
 
 #[path = "outbox/asides.rs"]
 mod asides;
+#[path = "outbox/measured.rs"]
+mod measured;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -617,115 +619,4 @@ async fn numbers_of_another_cluster_hide_nothing() {
         );
     }
     fixture.close().await;
-}
-
-#[test]
-#[ignore = "needs postgres: set KAIREON_TEST_PG_URL"]
-fn how_a_lane_a_pool_and_commits_stand_is_measured_without_a_word_of_customers() {
-    use metrics_util::debugging::{DebugValue, DebuggingRecorder};
-
-    let recorder = DebuggingRecorder::new();
-    let snapshotter = recorder.snapshotter();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let (schema, found, ended) = metrics::with_local_recorder(&recorder, || {
-        runtime.block_on(async {
-            let fixture = Fixture::new();
-            let (store, outbox) = open(&fixture).await;
-            for n in 0..5 {
-                record(&store, &format!("secret-{n}"), &n.to_string()).await;
-            }
-            let leases = lease_all(&outbox, "poisoner", LONG).await;
-            let entries = fetch(&outbox, &leases, 1).await;
-            let poisoned = Settlement {
-                range: entries[0].range,
-                position: entries[0].position,
-                verdict: Verdict::Poisoned("cannot be read".to_owned()),
-            };
-            outbox.settle(&leases, vec![poisoned]).await.unwrap();
-            outbox.release(leases).await.unwrap();
-            let config = RelayConfig {
-                status_every: Duration::from_secs(3_600),
-                ..RelayConfig::new(Lane::Publish)
-            };
-            // It looks once, before its first fetch.
-            let notes = Notes::default();
-            Relay::spawn(outbox, notes.clone(), config)
-                .drain(LONG)
-                .await
-                .unwrap();
-            assert_eq!(notes.count(), 4);
-            // The pool is looked at every second.
-            tokio::time::sleep(Duration::from_millis(1_200)).await;
-            let snapshot = snapshotter.snapshot().into_vec();
-            fixture.close().await;
-            (
-                fixture.schema().to_owned(),
-                snapshot,
-                snapshotter.snapshot().into_vec(),
-            )
-        })
-    });
-    let mut values: BTreeMap<(String, Vec<(String, String)>), f64> = BTreeMap::new();
-    for (key, _, _, value) in found {
-        let labels = key.key().labels();
-        let labels: Vec<_> = labels
-            .map(|label| (label.key().to_owned(), label.value().to_owned()))
-            .collect();
-        assert!(
-            labels.iter().all(|(_, value)| !value.contains("secret")),
-            "{labels:?}"
-        );
-        let value = match value {
-            DebugValue::Counter(count) => f64::from(u32::try_from(count).unwrap()),
-            DebugValue::Gauge(value) => value.into_inner(),
-            DebugValue::Histogram(values) => values.iter().map(|value| value.into_inner()).sum(),
-        };
-        values.insert((key.key().name().to_owned(), labels), value);
-    }
-    let of = |name: &str, labels: &[(&str, &str)]| {
-        let labels = labels
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-        let key = (name.to_owned(), labels.collect());
-        *values
-            .get(&key)
-            .unwrap_or_else(|| panic!("{key:?} is not among {values:?}"))
-    };
-    let lane = [("lane", "publish")];
-    assert_eq!(of("kaireon.outbox.backlog", &lane), 4.0);
-    assert_eq!(of("kaireon.outbox.dead_letters", &lane), 1.0);
-    assert_eq!(of("kaireon.outbox.relays", &lane), 1.0);
-    assert_eq!(of("kaireon.outbox.ranges", &lane), 64.0);
-    assert_eq!(of("kaireon.outbox.delivered", &lane), 4.0);
-    assert!(of("kaireon.outbox.oldest_age", &lane) < 60.0);
-    let system = ("db.system.name", "postgresql");
-    let pool = ("db.client.connection.pool.name", &*schema);
-    // Recorded one after the other: five commits of one.
-    assert_eq!(of("kaireon.coalesce.items", &[system]), 5.0);
-    let used = of(
-        "db.client.connection.count",
-        &[system, pool, ("db.client.connection.state", "used")],
-    );
-    let idle = of(
-        "db.client.connection.count",
-        &[system, pool, ("db.client.connection.state", "idle")],
-    );
-    let most = of("db.client.connection.max", &[system, pool]);
-    assert!(idle >= 1.0 && used + idle <= most, "{used} and {idle} of {most}");
-    let shows_nothing =
-        |value: &DebugValue| matches!(value, DebugValue::Gauge(value) if value.into_inner() == 0.0);
-    let mut pools = 0;
-    for (key, _, _, value) in &ended {
-        if key.key().name().starts_with("db.client.connection.") {
-            assert!(
-                shows_nothing(value),
-                "of a store that has ended: {key:?} {value:?}"
-            );
-            pools += 1;
-        }
-    }
-    assert_eq!(pools, 3);
 }
