@@ -4,8 +4,9 @@
 //! customer in it), and the objects that may hold the customer, about 1 in 120 of those that do not among them; those
 //! that hold the customer are written anew. Two days of an archive are looked through at once, one object each.
 
+use async_trait::async_trait;
 use futures_util::StreamExt;
-use kaireon_core::store::{Erasure, ErasureId, Generation, Tombstone};
+use kaireon_core::store::{Erasure, ErasureId, ErasurePlace, Generation, Tombstone};
 use kaireon_core::{CustomerId, ErrorKind, Result, TenantId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -76,6 +77,19 @@ impl Receipt {
             decisions: of(Kind::Decisions),
             summaries: of(Kind::Summaries),
         }
+    }
+}
+
+/// As one of the places of an erasure: the records that were in rewritten objects are counted.
+#[async_trait]
+impl ErasurePlace for Archive {
+    fn place(&self) -> &'static str {
+        "archive"
+    }
+
+    async fn erase_customer(&self, request: &Erasure, generation: Generation) -> Result<u64> {
+        let erased = self.erase(request, generation).await?;
+        Ok(erased.interactions + erased.decisions + erased.summaries)
     }
 }
 

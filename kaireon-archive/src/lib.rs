@@ -95,7 +95,7 @@ pub use manifest::{Compression, Content, Manifest, ObjectEntry, WrittenBy};
 pub use place::Place;
 pub use read::{BadLine, Chunk, DayPosition, DayReader, ReadOptions, ReadProgress, Reader};
 pub use record::{Archived, SummaryLine};
-pub use retention::{RetentionPolicy, RetentionReport};
+pub use retention::{RetentionPolicy, RetentionReport, Verified};
 #[cfg(feature = "s3")]
 pub use s3::S3Config;
 pub use state::{ExportState, Mark, ScanState};

@@ -5,6 +5,8 @@ mod verify;
 
 use std::time::Duration;
 
+pub use verify::Verified;
+
 use kaireon_core::store::{Purge, PurgeReceipt};
 use kaireon_core::time::Timestamp;
 use kaireon_core::{ErrorKind, Result, TenantId};

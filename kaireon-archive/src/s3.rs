@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use kaireon_core::{Error, Result};
 use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
-use object_store::{BackoffConfig, ClientOptions, RetryConfig};
+use object_store::path::Path;
+use object_store::prefix::PrefixStore;
+use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 
 use crate::Place;
 use crate::error::of_store;
@@ -16,6 +18,9 @@ use crate::error::of_store;
 pub struct S3Config {
     /// The bucket.
     pub bucket: String,
+    /// The folder of the bucket below which the archive lies, such as `kaireon/production`; the bucket itself, where it is
+    /// empty, the default.
+    pub prefix: String,
     /// Its region; that of the environment (`AWS_REGION`), or `us-east-1`, by default.
     pub region: Option<String>,
     /// Another service's address, such as `https://minio.internal:9000`; Amazon's by default. A plain `http://` address
@@ -36,12 +41,22 @@ impl S3Config {
     pub fn new(bucket: impl Into<String>) -> Self {
         Self {
             bucket: bucket.into(),
+            prefix: String::new(),
             region: None,
             endpoint: None,
             credentials: None,
             timeout: Duration::from_secs(30),
             max_retries: 3,
             retry_timeout: Duration::from_secs(60),
+        }
+    }
+
+    /// Puts the archive below a folder of the bucket, beside whatever else it holds.
+    #[must_use]
+    pub fn with_prefix(self, prefix: impl Into<String>) -> Self {
+        Self {
+            prefix: prefix.into(),
+            ..self
         }
     }
 
@@ -68,6 +83,7 @@ impl fmt::Debug for S3Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("S3Config")
             .field("bucket", &self.bucket)
+            .field("prefix", &self.prefix)
             .field("region", &self.region)
             .field("endpoint", &self.endpoint)
             .finish_non_exhaustive()
@@ -78,10 +94,12 @@ impl Place {
     /// A bucket of S3, or of a service that speaks its protocol and keeps the conditions of conditional puts.
     ///
     /// # Errors
-    /// `InvalidInput` naming `bucket` when it is empty; `Config` when the settings do not fit together.
+    /// `InvalidInput` naming `bucket` when it is empty, or `prefix` when it is no path of an object; `Config` when the
+    /// settings do not fit together.
     pub fn s3(config: S3Config) -> Result<Self> {
         let S3Config {
             bucket,
+            prefix,
             region,
             endpoint,
             credentials,
@@ -92,7 +110,16 @@ impl Place {
         if bucket.is_empty() {
             return Err(Error::invalid("bucket", "is empty"));
         }
-        let shown = format!("s3 bucket {bucket}");
+        let below = Path::parse(&prefix).map_err(|_| {
+            Error::invalid(
+                "prefix",
+                "has an empty part, `.`, `..` or a character that no object has",
+            )
+        })?;
+        let shown = match below.as_ref() {
+            "" => format!("s3 bucket {bucket}"),
+            below => format!("s3 bucket {bucket}, below {below}"),
+        };
         let plain = endpoint
             .as_ref()
             .is_some_and(|endpoint| endpoint.starts_with("http://"));
@@ -120,6 +147,10 @@ impl Place {
             builder = builder.with_access_key_id(key).with_secret_access_key(secret);
         }
         let store = builder.build().map_err(|error| of_store("open", error))?;
-        Ok(Self::object_store(Arc::new(store)).shown_as(shown))
+        let store: Arc<dyn ObjectStore> = match below.as_ref() {
+            "" => Arc::new(store),
+            _ => Arc::new(PrefixStore::new(store, below)),
+        };
+        Ok(Self::object_store(store).shown_as(shown))
     }
 }

@@ -12,6 +12,8 @@ mod kills;
 mod late;
 #[path = "suite/memory.rs"]
 mod memory;
+#[path = "suite/moved.rs"]
+mod moved;
 #[cfg(feature = "zstd")]
 #[path = "suite/read.rs"]
 mod read;

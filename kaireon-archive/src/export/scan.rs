@@ -1,6 +1,7 @@
 //! The first run: what was recorded before the lane was in force.
 
 use kaireon_core::store::{Accepted, Page, ScanCursor, ScanQuery};
+use kaireon_core::time::Timestamp;
 use kaireon_core::{Decision, ErrorKind, Interaction, Result, TenantId};
 
 use super::batches::{Batches, Ready};
@@ -29,6 +30,13 @@ impl Exporter {
     /// on, the tenant's lane waits; what both of them saw is written once. After a kill, and after an error, the next
     /// call goes on behind the last chunk. One process at a time gets on with it: another one is told `Conflict`.
     ///
+    /// Where the source is another store than the one that was scanned, or went back in time behind a fail-over or a
+    /// restored backup (its incarnation tells), it is scanned anew.
+    ///
+    /// What the scan of another store has written before, by the clocks of the two exporters, is not written again: a tenant
+    /// that was moved has the same rows on both. Each chunk of the scan reads the objects of its days for that, so the scan
+    /// of a tenant whose history lies in the archive costs more than the first.
+    ///
     /// # Errors
     /// `Config` when the lane is not in force; `Conflict` when another process is at it; those of the store and of the
     /// object store.
@@ -36,6 +44,25 @@ impl Exporter {
     /// # Dropped futures
     /// The next call goes on behind the last chunk.
     pub async fn scan(&self, tenant: &TenantId) -> Result<ScanState> {
+        let scanned = self.scan_to_end(tenant).await;
+        if scanned.is_err() {
+            // Where this fails too, the hold ends by itself.
+            let _ = self.give_hold_back(tenant).await;
+        }
+        scanned
+    }
+
+    /// Whoever failed is at it no more, so that any other exporter may go on at once.
+    async fn give_hold_back(&self, tenant: &TenantId) -> Result<()> {
+        self.change_state(tenant, |state| {
+            self.check_holder(state)?;
+            state.holder = None;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn scan_to_end(&self, tenant: &TenantId) -> Result<ScanState> {
         let state = self.begin_scan(tenant).await?;
         if let Some(scan) = state.scan.filter(|scan| scan.ended.is_some()) {
             return Ok(scan);
@@ -64,8 +91,11 @@ impl Exporter {
             return Err(failed(ErrorKind::Config, context));
         }
         let begun = self.mark_or_now(tenant).await?;
+        let is_of_this = |scan: &ScanState| scan.begun.incarnation == begun.incarnation;
+        let is_other = |state: &ExportState| !state.scan.as_ref().is_none_or(is_of_this);
         self.change_state(tenant, |state| {
-            if state.scan.as_ref().is_some_and(|scan| scan.ended.is_some()) {
+            let has_ended = |scan: &ScanState| is_of_this(scan) && scan.ended.is_some();
+            if state.scan.as_ref().is_some_and(has_ended) {
                 return Ok(());
             }
             let now = self.archive.clock().now();
@@ -74,12 +104,22 @@ impl Exporter {
                 return Err(elsewhere());
             }
             self.hold(state);
-            state.scan.get_or_insert(ScanState {
-                begun,
-                ended: None,
-                interactions: 0,
-                decisions: 0,
-            });
+            state.scan.get_or_insert_with(|| begun_at(begun));
+            Ok(())
+        })
+        .await?;
+        let state = self.state(tenant).await?;
+        if !is_other(&state) {
+            return Ok(state);
+        }
+        // What was being written of the store that was here before is there or not.
+        self.finish_pending(tenant).await?;
+        self.change_state(tenant, |state| {
+            self.check_holder(state)?;
+            if is_other(state) {
+                state.scan = Some(begun_at(begun));
+                state.progress = Progress::default();
+            }
             Ok(())
         })
         .await?;
@@ -237,10 +277,16 @@ impl Exporter {
             cursor,
         } = chunk;
         let ahead = &state.progress.ahead;
+        let begun = state.scan.as_ref().map(|scan| named_at(scan.begun.at));
         let held = |kind, day, entry: &crate::manifest::ObjectEntry| {
-            entry.written_by == WrittenBy::Lane
-                || (ahead.iter())
-                    .any(|ahead| ahead.kind == kind && ahead.day == day && ahead.name == entry.name)
+            let earlier = || begun.as_ref().is_some_and(|begun| entry.name < *begun);
+            match entry.written_by {
+                WrittenBy::Lane => true,
+                // Of another store: a tenant that was moved has its history in both, and here already.
+                WrittenBy::Scan if earlier() => true,
+                _ => (ahead.iter())
+                    .any(|ahead| ahead.kind == kind && ahead.day == day && ahead.name == entry.name),
+            }
         };
         batches.drop_held(&self.archive, tenant, |_| true, held).await?;
         let tombstones = self.archive.read_tombstones(tenant).await?;
@@ -287,6 +333,20 @@ impl Exporter {
         // Settling finds every object that was written; where one is missing, its rows are read again.
         self.finish_pending(tenant).await
     }
+}
+
+const fn begun_at(begun: Mark) -> ScanState {
+    ScanState {
+        begun,
+        ended: None,
+        interactions: 0,
+        decisions: 0,
+    }
+}
+
+/// What the names of objects that were written before a time are lower than.
+fn named_at(time: Timestamp) -> String {
+    time.format("batch-%Y%m%dT%H%M%S%.3f").to_string()
 }
 
 fn elsewhere() -> kaireon_core::Error {

@@ -13,11 +13,14 @@ use crate::{Archived, Day, Kind};
 /// How many rows are looked for at a time.
 const ROWS_AT_ONCE: usize = 250_000;
 
-/// What was looked for.
-#[derive(Default)]
-pub(super) struct Verified {
-    pub(super) looked_for: u64,
-    pub(super) missing: u64,
+/// How much of a store the archive holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Verified {
+    /// Rows and decisions that were looked for.
+    pub looked_for: u64,
+    /// Those among them that no verified object holds.
+    pub missing: u64,
 }
 
 /// Rows that are to be found, by partition.
@@ -38,7 +41,16 @@ impl Sought {
 }
 
 impl Exporter {
-    pub(super) async fn verify(&self, tenant: &TenantId, before: Timestamp) -> Result<Verified> {
+    /// Looks for every row and decision that the tenant's store holds with a timestamp before a time in the archive, in
+    /// objects that their manifests name and whose checksums are right. Costs as much as [`retain`](Self::retain) does:
+    /// one scan of the store, and the archived days that it has rows of.
+    ///
+    /// # Errors
+    /// `Corrupt` when an object of those days is not what was written; those of the store and of the object store.
+    ///
+    /// # Dropped futures
+    /// Only reads were made.
+    pub async fn verify(&self, tenant: &TenantId, before: Timestamp) -> Result<Verified> {
         let key = self.archive().key(tenant);
         let mut verified = Verified::default();
         for kind in [Kind::Interactions, Kind::Decisions] {

@@ -79,6 +79,41 @@ async fn a_scan_and_the_lane_write_what_both_have_seen_once() {
     );
 }
 
+#[tokio::test]
+async fn a_source_that_is_another_store_than_before_is_scanned_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let archive = archive(Place::folder(folder.path()).unwrap()).await;
+    let acme = tenant("acme");
+    let mut scans = Vec::new();
+    for numbers in [0..30, 20..50] {
+        let store: Arc<dyn kaireon_core::InteractionStore> =
+            Arc::new(kaireon_core::memory::MemoryStore::new());
+        in_force(&store).await;
+        for number in numbers {
+            store.record_event(interaction("acme", number)).await.unwrap();
+        }
+        let config = ExportConfig::new("main").with_tenants([acme.clone()]);
+        let exporter = Exporter::new(archive.clone(), Arc::clone(&store), config).unwrap();
+        let scan = exporter.scan(&acme).await.unwrap();
+        assert!(scan.ended.is_some());
+        assert_eq!(
+            scan.begun.incarnation,
+            store.fence(&acme).await.unwrap().incarnation
+        );
+        let through = || async { archive.export_state(&acme).await.unwrap()[0].complete_through };
+        exporter.export_once().await.unwrap();
+        assert_eq!(through().await.unwrap().incarnation, scan.begun.incarnation);
+        assert_eq!(
+            exporter.scan(&acme).await.unwrap(),
+            scan,
+            "a second call repeats it"
+        );
+        scans.push(scan.interactions);
+    }
+    assert_eq!(scans, [30, 20], "ten are there already");
+    each_once(&counted(folder.path(), &acme, Kind::Interactions), "key-", 0..50);
+}
+
 /// Adds up what it is told.
 #[derive(Debug, Default)]
 struct Told(std::sync::Mutex<(u64, u64)>);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::support::dying::{Dies, Dying, counted_in, shared, texts};
 use crate::support::{customer_name, decision, each_once, interaction, key, noon, store, tenant};
 use kaireon_archive::{Archive, ArchiveConfig, ExportConfig, Exporter, Kind, Place, RetentionPolicy};
-use kaireon_core::store::{Erasure, ErasureId, Generation};
+use kaireon_core::store::{Erasure, ErasureId, ErasurePlace, Generation};
 use kaireon_core::time::{Clock, ManualClock};
 use kaireon_core::{CustomerId, InteractionStore, TenantId};
 use object_store::memory::InMemory;
@@ -160,6 +160,9 @@ async fn an_erasure_that_dies_around_any_change_is_finished_by_the_next_one() {
                 "{changes} {dies:?}"
             );
             assert_eq!(archive.erase(&request, receipt.generation).await.unwrap(), erased);
+            let place: &dyn ErasurePlace = &archive;
+            let counted = place.erase_customer(&request, receipt.generation).await;
+            assert_eq!((place.place(), counted.unwrap()), ("archive", 6));
             for (path, text) in texts(&inner).await {
                 assert!(!text.contains(&customer_name(3)), "{path}");
             }
