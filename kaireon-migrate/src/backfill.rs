@@ -1,6 +1,6 @@
 //! The backfill: what a tenant's archive holds is applied to the target of its migration.
 
-mod check;
+pub(crate) mod check;
 mod kept;
 mod pace;
 mod progress;
@@ -18,6 +18,10 @@ pub use progress::{BackfillProgress, BackfillReport, BackfillState, Unapplied};
 
 use crate::{Backend, Change, Known, Migrator, Missing, Phase, Refused, Step, TenantSetting};
 use kept::{Attempt, Kept};
+pub(crate) use work::Row;
+
+/// What a run is told of which another process is ahead.
+pub(crate) const ANOTHER_PROCESS: &str = "another process is at this tenant's backfill";
 
 /// How a backfill works.
 ///
@@ -246,7 +250,7 @@ impl Backfiller {
         .await
     }
 
-    async fn change_pace(
+    pub(crate) async fn change_pace(
         &self,
         tenant: &TenantId,
         change: impl Fn(Pace) -> Pace + Send + Sync,

@@ -1,12 +1,14 @@
 //! What was seen of the two stores, and what a gate judges by.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use kaireon_core::InteractionId;
 use kaireon_core::store::{Epoch, FenceState};
 use kaireon_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::millis;
+use crate::{Side, millis};
 
 /// Which store it is, and how far it had come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +55,20 @@ pub struct InForce {
     pub target: StoreMark,
 }
 
+impl InForce {
+    /// Whether a store may be the one that was seen last, later on.
+    ///
+    /// One that was put back and has been written to since may be as far as it was. The source's fence tells then: it stood
+    /// where it was seen with the lanes in force, and a fence never falls.
+    pub(crate) fn is_followed(&self, side: Side, mark: StoreMark, epoch: Option<Epoch>) -> bool {
+        let (known, has_fence) = match side {
+            Side::Source => (self.source, epoch.is_none_or(|epoch| epoch >= self.epoch)),
+            Side::Target => (self.target, true),
+        };
+        has_fence && mark.follows(known)
+    }
+}
+
 /// A backfill, from its first line to its last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -83,9 +99,31 @@ pub struct Verification {
     pub different: u64,
     /// Ranges that could not be compared. An error is never a pass.
     pub not_compared: u64,
+    /// Rows and decisions that were left out, of both sides, because they are from before a time that whoever asked for the
+    /// comparison named ([`VerifyConfig::kept_from`](crate::VerifyConfig)): nothing is known of them.
+    #[serde(default)]
+    pub left_out: u64,
+    /// That time; none where everything was compared.
+    #[serde(default)]
+    pub kept_from: Option<Timestamp>,
 }
 
 impl Verification {
+    /// A comparison that found nothing at all, as of a time.
+    #[must_use]
+    pub const fn at(at: Timestamp) -> Self {
+        Self {
+            at,
+            equal: 0,
+            missing: 0,
+            extra: 0,
+            different: 0,
+            not_compared: 0,
+            left_out: 0,
+            kept_from: None,
+        }
+    }
+
     /// How many are not the same.
     #[must_use]
     pub const fn differences(&self) -> u64 {
@@ -108,7 +146,8 @@ pub struct Replication {
     pub dead_letters: u64,
 }
 
-/// What sampled live reads of both stores said, beside what the source says when it is asked twice.
+/// What sampled live reads of both stores said, beside what the source says when it is asked twice. Each process has a sample
+/// of its own; the evidence is their sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReadComparison {
@@ -125,6 +164,18 @@ pub struct ReadComparison {
 }
 
 impl ReadComparison {
+    /// Both samples together, as of the later one.
+    #[must_use]
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            at: self.at.max(other.at),
+            compared: self.compared.saturating_add(other.compared),
+            different: self.different.saturating_add(other.different),
+            baseline_compared: self.baseline_compared.saturating_add(other.baseline_compared),
+            baseline_different: self.baseline_different.saturating_add(other.baseline_different),
+        }
+    }
+
     /// Whether the two stores differ no more often than the source does from itself.
     #[must_use]
     pub fn is_within_noise(&self) -> bool {
@@ -144,6 +195,10 @@ pub struct Evidence {
     pub verification: Option<Verification>,
     /// The last measure of the `replicate` lane.
     pub replication: Option<Replication>,
-    /// The last read comparison.
+    /// The read comparisons of all processes together: of those that were noted within
+    /// [`GateBounds::max_age`](crate::GateBounds) of the last one.
     pub reads: Option<ReadComparison>,
+    /// What each process has noted last, by a name that it draws when it starts.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reads_by: BTreeMap<InteractionId, ReadComparison>,
 }

@@ -19,6 +19,7 @@ pub fn gate(migration: &Migration, now: Timestamp) -> Vec<Missing> {
         verification,
         replication,
         reads,
+        reads_by: _,
     } = &migration.evidence;
     let GateBounds {
         max_age,

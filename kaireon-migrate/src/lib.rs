@@ -49,7 +49,7 @@
 //! [`SwitchStore`] is an interaction store over several, each tenant on the one that its setting names. For each of its
 //! stores run a relay of the `publish` lane, as ever, and one of the `replicate` lane with a [`ReplicateSink`]; any number
 //! of processes may. [`Migrator`] makes changes and acts on them. [`Backfiller`] applies what the tenant's archive holds to
-//! the target of its migration.
+//! the target of its migration. [`Operator`] is all of it as an operator goes about it, from start to finalise, with reports.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -84,6 +84,7 @@
 //!
 //! The decisions behind it: `docs/decisions/0011-the-tenant-switch.md`.
 
+mod advise;
 mod backend;
 mod backfill;
 mod current;
@@ -91,8 +92,11 @@ mod evidence;
 mod gate;
 mod migrator;
 mod millis;
+mod observe;
+mod operate;
 mod policy;
 mod refused;
+mod rehearse;
 mod replicate;
 mod setting;
 mod settings;
@@ -102,6 +106,10 @@ mod switch;
 mod transition;
 mod verify;
 
+pub use advise::{
+    Advice, Advisor, AdvisorConfig, Ground, Measured, Probe, ReadTrend, Regions, Thresholds, Unmeasured,
+    Verdict, advise,
+};
 pub use backend::Backend;
 pub use backfill::{
     BackfillConfig, BackfillProgress, BackfillReport, BackfillState, Backfiller, Drive, Pace, Unapplied,
@@ -110,16 +118,23 @@ pub use current::Freshness;
 pub use evidence::{Backfill, Evidence, InForce, ReadComparison, Replication, StoreMark, Verification};
 pub use gate::gate;
 pub use migrator::Migrator;
+pub use operate::{
+    Advance, Asked, Away, BackfillRun, DroppedRows, ExportReport, ExportStatus, FinaliseReport, KindRun,
+    Lacking, LaneExport, LaneStatus, LastChange, MigrationStatus, Next, Operator, OperatorConfig,
+    OperatorStatus, Outcome, PaceReport, ReadsStatus, SampleRun, ScanExport, Set, Start, StepReport,
+    StoreExport, Throttling, VerificationStatus, VerifyRun,
+};
 pub use policy::{DualWrite, GateBounds, Policy};
 pub use refused::{Measure, Missing, Refused};
+pub use rehearse::{Rehearsal, RehearsalConfig, RehearsalProgress, RehearsalReport};
 pub use replicate::ReplicateSink;
 pub use setting::{Completeness, Draining, Migration, Passed, Phase, Purpose, Side, TenantSetting};
 pub use settings::{Known, Settings};
 pub use step::{Audit, Change, Drained, Force, OldRows, Step};
 pub use stores::Stores;
-pub use switch::{Agreement, ReadSampling, ReadTrace, SwitchConfig, SwitchStore, Traced};
+pub use switch::{Activity, Agreement, ReadSampling, ReadTrace, SwitchConfig, SwitchStore, Traced};
 pub use transition::transition;
 pub use verify::{
     Difference, Kind, KindReport, Name, NotCompared, Progress, Sample, Verifier, VerifyConfig, VerifyReport,
-    Why,
+    Why, WithoutRows,
 };

@@ -7,7 +7,7 @@ use kaireon_core::outbox::{Lane, TenantBacklog};
 use kaireon_core::store::{Epoch, FenceRequest, FenceState};
 use kaireon_core::time::{Clock, SystemClock};
 use kaireon_core::{Effect, Error, ErrorKind, InteractionStore, Result, TenantId};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::switch::Attempt;
 use crate::{
@@ -18,8 +18,11 @@ use crate::{
 /// The pauses between two looks at a lane that is being emptied.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(50));
 
+/// How long a fence may take to be raised where nothing waits for it.
+const LONGEST: Duration = Duration::from_secs(30);
+
 /// How often a fence is raised that others raise at the same time.
-const TRIES: u32 = 16;
+pub(crate) const TRIES: u32 = 16;
 
 /// Who the library's own changes are by.
 pub(crate) const AUTHOR: &str = "kaireon";
@@ -62,6 +65,7 @@ impl Migrator {
     /// # Dropped futures
     /// The change was made or not, and acted on in part: [`finish`](Self::finish) does the rest.
     pub async fn change(&self, tenant: &TenantId, change: &Change) -> Result<Known> {
+        self.look_before(tenant, change).await?;
         self.settings().change(tenant, change).await?;
         self.finish(tenant).await
     }
@@ -86,10 +90,13 @@ impl Migrator {
             if forced {
                 change = change.forced();
             }
-            match self.settings().change(tenant, &change).await {
+            // What was looked at says nothing of another move, which somebody else may have begun after ending this one.
+            let is_this = |now: &TenantSetting| now.draining == Some(draining);
+            let is_this = only_of(is_this, "the move was ended by another");
+            match self.settings().change_where(tenant, &change, is_this).await {
                 Ok(_) => {}
                 // Somebody else has ended it, or begun another.
-                Err(error) if error.kind() == ErrorKind::Conflict => {
+                Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::Unavailable) => {
                     let now = self.settings().read(tenant).await?;
                     if now.version == known.version {
                         return Err(error);
@@ -100,17 +107,28 @@ impl Migrator {
         }
     }
 
+    /// Looks at both stores before a cut-over, which relies on what was learnt of them. A forced one goes by what it is told.
+    pub(crate) async fn look_before(&self, tenant: &TenantId, change: &Change) -> Result<()> {
+        let relies = change.step == Step::CutOver && change.force == Force::No;
+        match relies {
+            true => self.observe(tenant).await.map(drop),
+            false => Ok(()),
+        }
+    }
+
     /// Raises the fence that a tenant's setting asks for: its authority's, to the setting's epoch, with its lanes.
     ///
     /// # Errors
-    /// The settings store's and the store's.
+    /// The settings store's and the store's; `Timeout` with unknown effect where the store does not answer for 30 s.
     pub async fn enforce(&self, tenant: &TenantId) -> Result<Known> {
         for _ in 0..TRIES {
-            let known = self.settings().read(tenant).await?;
+            let known = self.heed(tenant).await?;
             if known.setting.epoch == Epoch::ZERO {
                 return Ok(known);
             }
-            match self.raise(tenant, &known.setting).await {
+            let raise = self.raise(tenant, &known.setting);
+            // While the authority moves nobody may write, so a store that does not answer must not hold it up for longer.
+            match within(known.setting.draining.map_or(LONGEST, lasts), raise).await {
                 Ok(_) => return Ok(known),
                 // The setting has moved on since it was read. While a store drains that cannot be asked, its fence stays
                 // where it is: nobody writes under the setting anyway.
@@ -131,7 +149,7 @@ impl Migrator {
     /// # Errors
     /// As for [`change`](Self::change).
     pub async fn confirm_lanes(&self, tenant: &TenantId) -> Result<Known> {
-        let known = self.settings().read(tenant).await?;
+        let known = self.heed(tenant).await?;
         let setting = &known.setting;
         let fence = self.raise(tenant, setting).await?;
         let [source, target] = [Side::Source, Side::Target].map(|side| {
@@ -174,8 +192,9 @@ impl Migrator {
             .await
     }
 
-    /// Sets what this process's [sample](crate::ReadSampling) of the tenant's reads says as evidence for the gate: nothing
-    /// compared, where there is none.
+    /// Sets what this process's [sample](crate::ReadSampling) of the tenant's reads says as evidence for the gate, in place of
+    /// what it noted last: nothing compared, where there is none. The gate goes by the sum over the processes that have noted
+    /// theirs within its bound of age.
     ///
     /// # Errors
     /// As for [`change`](Self::change); `Unavailable`, transient and not applied, where the migration has moved on meanwhile.
@@ -190,67 +209,17 @@ impl Migrator {
             baseline_compared: 0,
             baseline_different: 0,
         });
-        let of_this = |now: &TenantSetting| match Attempt::of(now) == attempt {
-            true => Ok(()),
-            false => Err(moved_on(
-                "the migration has moved on since its reads were compared",
-            )),
-        };
-        let step = Step::ReadsCompared { reads };
-        self.note_where(tenant, step, "a sample of live reads", of_this)
-            .await
-    }
-
-    /// Looks at both stores of a migration: one that went back in time is noticed.
-    ///
-    /// # Errors
-    /// As for [`change`](Self::change).
-    pub async fn observe(&self, tenant: &TenantId) -> Result<Known> {
-        let mut known = self.settings().read(tenant).await?;
-        for side in [Side::Source, Side::Target] {
-            known = self.observe_one(tenant, side, known).await?;
-        }
-        self.enforce(tenant).await
-    }
-
-    /// Looks at one of them. A mark is older than one that another noted since, and would look as if the store had gone
-    /// back: then it is read again.
-    async fn observe_one(&self, tenant: &TenantId, side: Side, mut known: Known) -> Result<Known> {
-        for _ in 0..TRIES {
-            let Some(migration) = known.setting.under_way() else {
-                return Ok(known);
-            };
-            let last = migration.in_force;
-            let fence = self
-                .switch
-                .stores()
-                .get(migration.store(side))?
-                .fence(tenant)
-                .await?;
-            let mark = StoreMark::from(&fence);
-            let is_last = |now: &TenantSetting| {
-                let in_force = now.under_way().map(|migration| migration.in_force);
-                match in_force == Some(last) {
-                    true => Ok(()),
-                    false => Err(moved_on("another has looked at the store meanwhile")),
-                }
-            };
-            let step = Step::Observe { side, mark };
-            match self
-                .note_where(tenant, step, "a look at the store", is_last)
-                .await
-            {
-                Err(error) if error.kind() == ErrorKind::Unavailable => {
-                    let now = self.settings().read(tenant).await?;
-                    if now.version == known.version {
-                        return Err(error);
-                    }
-                    known = now;
-                }
-                noted => return noted,
-            }
-        }
-        Err(moved_on("others look at the store all the time"))
+        let by = Some(self.switch.samples_by().clone());
+        let step = Step::ReadsCompared { reads, by };
+        let context = "the migration has moved on since its reads were compared";
+        let is_of_this = |now: &TenantSetting| Attempt::of(now) == attempt;
+        self.note_where(
+            tenant,
+            step,
+            "a sample of live reads",
+            only_of(is_of_this, context),
+        )
+        .await
     }
 
     pub(crate) const fn switch(&self) -> &SwitchStore {
@@ -306,15 +275,14 @@ impl Migrator {
         let begun = Instant::now();
         // By then every process has learnt that the authority moves, and looks at the setting behind each read.
         let learnt = self.switch.current().freshness().bound;
-        // As long as whoever asked for it said, but by one clock: those of two processes may disagree.
-        let bound = (draining.until - draining.since).to_std().unwrap_or_default();
-        let bound = bound.max(learnt);
+        let bound = lasts(draining).max(learnt);
         let closes = self.switch.stores().get(&setting.authority)?;
         let mut pause = PAUSES.0;
         loop {
-            let left = self
-                .left(tenant, setting, draining.purpose, closes.as_ref())
-                .await;
+            let left = self.left(tenant, setting, draining.purpose, closes.as_ref());
+            // A store that does not answer is one that cannot be asked.
+            let left = timeout(bound.saturating_sub(begun.elapsed()), left).await;
+            let left = left.unwrap_or(Drained::Unreachable);
             let empty = matches!(
                 left,
                 Drained::Fenced {
@@ -392,8 +360,8 @@ impl Migrator {
             epoch: draining.opens,
             lanes: Some(draining.opens_with),
         };
-        let fence = self.switch.stores().get(other)?.raise_fence(request).await;
-        match fence {
+        let raise = self.switch.stores().get(other)?.raise_fence(request);
+        match within(lasts(draining), raise).await {
             Ok(fence) => Ok(Step::Open {
                 drained,
                 opened: StoreMark::from(&fence),
@@ -402,6 +370,19 @@ impl Migrator {
             Err(_) => Ok(Step::Reopen),
         }
     }
+}
+
+/// How long a move may last: as whoever asked for it said, but by one clock, because those of two processes may disagree.
+fn lasts(draining: Draining) -> Duration {
+    (draining.until - draining.since).to_std().unwrap_or_default()
+}
+
+/// What a store answers, or `Timeout` with unknown effect where it does not in time.
+async fn within<T>(bound: Duration, call: impl Future<Output = Result<T>> + Send) -> Result<T> {
+    timeout(bound, call).await.unwrap_or_else(|_| {
+        let context = "the store did not answer in time";
+        Err(Error::new(ErrorKind::Timeout, context).with_effect(Effect::Unknown))
+    })
 }
 
 /// Whether the step that began the move was forced.
@@ -418,6 +399,17 @@ async fn backlog(store: &dyn InteractionStore, lane: Lane, tenant: &TenantId) ->
         Error::unsupported(backend, "outbox")
     })?;
     outbox.backlog(lane, tenant).await
+}
+
+/// What a change holds itself to: a setting of which this is so, or one that has moved on.
+pub(crate) fn only_of(
+    is_of_this: impl Fn(&TenantSetting) -> bool + Send,
+    context: &'static str,
+) -> impl Fn(&TenantSetting) -> Result<()> + Send {
+    move |now| match is_of_this(now) {
+        true => Ok(()),
+        false => Err(moved_on(context)),
+    }
 }
 
 /// What was read is no evidence of how things are now.

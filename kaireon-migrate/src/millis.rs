@@ -12,6 +12,11 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     u64::deserialize(deserializer).map(Duration::from_millis)
 }
 
+/// As whole microseconds, where milliseconds tell too little.
+pub(crate) fn as_micros<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))
+}
+
 /// The same of one that may be missing.
 pub(crate) mod optional {
     use std::time::Duration;

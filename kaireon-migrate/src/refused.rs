@@ -20,6 +20,9 @@ pub enum Missing {
     },
     /// The target is the store that the tenant is on.
     OtherTarget,
+    /// The rows of the tenant that the target had when the tenant was moved away: they were dropped, and its watermark keeps
+    /// them out.
+    DroppedRows,
     /// It was not seen yet that every write is replicated.
     LanesInForce,
     /// The `archive` lane, among those of the tenant's setting.
@@ -149,6 +152,9 @@ impl fmt::Display for Missing {
                 Ok(())
             }
             Self::OtherTarget => f.write_str("the tenant is on the target already"),
+            Self::DroppedRows => f.write_str(
+                "the target's rows of this tenant were dropped when it was moved away, and its watermark keeps them out",
+            ),
             Self::LanesInForce => f.write_str("it was not confirmed that every write is replicated"),
             Self::ArchiveLane => f.write_str("the archive lane is not among the tenant's lanes"),
             Self::Export => f.write_str("the archive holds no export of the source"),

@@ -268,6 +268,19 @@ impl TenantSetting {
         self.migration.as_ref().filter(|_| self.phase != Phase::Finalised)
     }
 
+    /// Whether what is decided is the same in another setting: who may write where, who answers reads, where a migration leads
+    /// and how writers wait. What was measured, and how far a migration has come by itself, may differ.
+    #[must_use]
+    pub fn stands_as(&self, other: &Self) -> bool {
+        let target = |setting: &Self| setting.under_way().map(|migration| migration.target.clone());
+        let waits = |setting: &Self| setting.under_way().map(|migration| migration.dual_write);
+        self.epoch == other.epoch
+            && self.authority == other.authority
+            && self.reads == other.reads
+            && target(self) == target(other)
+            && waits(self) == waits(other)
+    }
+
     /// The setting as a document.
     ///
     /// # Errors

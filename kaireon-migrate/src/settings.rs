@@ -106,6 +106,30 @@ impl Settings {
         self.change_where(tenant, change, |_| Ok(())).await
     }
 
+    /// The same, where the tenant still [stands as](TenantSetting::stands_as) it was seen: of several who decide by what they
+    /// saw, one is first, and the others decide anew.
+    ///
+    /// # Errors
+    /// As for [`change`](Self::change); `Conflict` without a source, not applied, where it does not.
+    ///
+    /// # Dropped futures
+    /// As for [`change`](Self::change).
+    pub async fn change_while(
+        &self,
+        tenant: &TenantId,
+        change: &Change,
+        seen: &TenantSetting,
+    ) -> Result<Known> {
+        let holds = |now: &TenantSetting| match now.stands_as(seen) {
+            true => Ok(()),
+            false => {
+                let context = "the tenant's setting was changed by another meanwhile";
+                Err(Error::new(ErrorKind::Conflict, context).with_effect(Effect::NotApplied))
+            }
+        };
+        self.change_where(tenant, change, holds).await
+    }
+
     /// The same, of a setting of which something holds.
     pub(crate) async fn change_where(
         &self,

@@ -1,8 +1,9 @@
 //! What can be asked of a setting, by whom and why.
 
 use kaireon_core::settings::MAX_TEXT_BYTES;
+use kaireon_core::store::Epoch;
 use kaireon_core::time::Timestamp;
-use kaireon_core::{ChangeId, Error, Result};
+use kaireon_core::{ChangeId, Error, InteractionId, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -34,9 +35,9 @@ pub enum Drained {
 pub enum OldRows {
     /// They stay where they are.
     Keep,
-    /// They are exported, then dropped.
+    /// They are exported, found in the archive, then dropped.
     Archive,
-    /// They are dropped.
+    /// They are dropped: what a purge up to the end leaves stays. The store takes no earlier row of the tenant any more.
     Drop,
 }
 
@@ -91,6 +92,9 @@ pub enum Step {
     ReadsCompared {
         /// What they said.
         reads: ReadComparison,
+        /// Whose sample it is, in place of that process's last one; of nobody in particular, it is all there is.
+        #[serde(default)]
+        by: Option<InteractionId>,
     },
     /// Tells that a store of the migration was looked at. Where it is another one, or went back in time, the migration
     /// must begin its backfill again; after the cut-over, the way back is no longer without loss. From dual write to
@@ -100,6 +104,9 @@ pub enum Step {
         side: Side,
         /// What it said.
         mark: StoreMark,
+        /// Where its fence stood: a source's that is lower than it was tells as well, however far the store has come since.
+        #[serde(default)]
+        epoch: Option<Epoch>,
     },
     /// Asks the gate. From verifying, to ready; forced, from dual write on.
     PassGate,

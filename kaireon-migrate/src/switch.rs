@@ -1,5 +1,6 @@
 //! The store that is many: each tenant on the one that its setting names.
 
+mod activity;
 mod cursor;
 mod erase;
 mod read;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use kaireon_core::digest::MasterKey;
 use kaireon_core::outbox::HostEvent;
+use kaireon_core::signals::Signals;
 use kaireon_core::store::{
     Accepted, BatchOutcome, Durability, Epoch, Erasure, ErasureReceipt, HistoryCursor, HistoryQuery,
     Isolation, Origin, Page, Purge, PurgeReceipt, RecordBatch, Recorded, ScanCursor, ScanQuery,
@@ -25,10 +27,12 @@ use kaireon_core::{
     TenantId,
 };
 
+use self::activity::Counters;
 use self::sample::{Answer, Read, Samples};
 use crate::current::Current;
 use crate::{Freshness, Settings, Stores};
 
+pub use activity::Activity;
 pub(crate) use sample::Attempt;
 pub use sample::ReadSampling;
 pub use trace::{Agreement, ReadTrace, Traced};
@@ -94,6 +98,7 @@ struct Inner {
     current: Arc<Current>,
     config: SwitchConfig,
     samples: Samples,
+    counters: Counters,
 }
 
 impl fmt::Debug for SwitchStore {
@@ -110,7 +115,7 @@ impl SwitchStore {
     ///
     /// # Errors
     /// `Config` where a store cannot be one of a switch: it has no fences, takes no replicated records, or has no outbox
-    /// or no erasure; or the share of compared reads is not from 0 to 1.
+    /// or no erasure, or tells that it was made with another master key; or the share of compared reads is not from 0 to 1.
     pub fn new(stores: Stores, settings: Settings, config: SwitchConfig) -> Result<Self> {
         for (name, store) in stores.iter() {
             let can = store.capabilities();
@@ -125,6 +130,14 @@ impl SwitchStore {
                     return Err(Error::new(ErrorKind::Config, context));
                 }
             }
+            // Under another key a tombstone names nobody, and whom it erases elsewhere would stay here.
+            if can
+                .key_check
+                .is_some_and(|theirs| theirs != config.master_key.check_value())
+            {
+                let context = format!("{name} was made with another master key than the switch is given");
+                return Err(Error::new(ErrorKind::Config, context).with_field("master_key"));
+            }
         }
         config.reads.check()?;
         let current = Arc::new(Current::new(settings, config.freshness));
@@ -134,6 +147,7 @@ impl SwitchStore {
             current,
             config,
             samples,
+            counters: Counters::default(),
         })))
     }
 
@@ -141,6 +155,12 @@ impl SwitchStore {
     #[must_use]
     pub fn stores(&self) -> &Stores {
         &self.0.stores
+    }
+
+    /// How much went through this switch since it was made, of all tenants.
+    #[must_use]
+    pub fn activity(&self) -> Activity {
+        self.0.counters.read()
     }
 
     /// Appends events of the host's own to the outbox of their tenants' authority, all or none.
@@ -186,6 +206,17 @@ impl SwitchStore {
         now: kaireon_core::time::Timestamp,
     ) -> Option<crate::ReadComparison> {
         self.0.samples.of(tenant, setting, now)
+    }
+
+    /// Whose samples these are among those of other processes.
+    pub(crate) fn samples_by(&self) -> &kaireon_core::InteractionId {
+        self.0.samples.by()
+    }
+
+    /// Ends the comparisons of reads that are under way, and begins no more. The stores stay connected: for whoever goes on
+    /// with them in another switch.
+    pub async fn end_comparisons(&self) {
+        self.0.samples.end().await;
     }
 
     /// Begins the sample of a tenant's reads anew: once what made them differ was cured.
@@ -236,6 +267,7 @@ impl InteractionStore for SwitchStore {
         can.purge = all(stores, |of| of.purge);
         can.ping = all(stores, |of| of.ping);
         can.persistent = all(stores, |of| of.persistent);
+        can.key_check = Some(self.0.config.master_key.check_value());
         can
     }
 
@@ -263,7 +295,9 @@ impl InteractionStore for SwitchStore {
     async fn get_summaries(&self, query: SummaryQuery) -> Result<Vec<Summary>> {
         let mut reading = self.0.reading(&query.tenant).await?;
         loop {
+            let begun = self.0.counters.begin_read();
             let answer = self.0.read_from(&reading)?.get_summaries(query.clone()).await;
+            self.0.counters.end_read(begun);
             if self.0.stands(&mut reading).await {
                 if let Ok(found) = &answer {
                     self.0.sample(
@@ -280,7 +314,9 @@ impl InteractionStore for SwitchStore {
     async fn history(&self, query: HistoryQuery) -> Result<Page<Interaction, HistoryCursor>> {
         let mut reading = self.0.reading(&query.tenant).await?;
         loop {
+            let begun = self.0.counters.begin_read();
             let answer = self.0.read_from(&reading)?.history(query.clone()).await;
+            self.0.counters.end_read(begun);
             if self.0.stands(&mut reading).await {
                 if let Ok(found) = &answer {
                     self.0.sample(
@@ -297,7 +333,9 @@ impl InteractionStore for SwitchStore {
     async fn decision(&self, tenant: &TenantId, id: &RecommendationId) -> Result<Option<Decision>> {
         let mut reading = self.0.reading(tenant).await?;
         loop {
+            let begun = self.0.counters.begin_read();
             let answer = self.0.read_from(&reading)?.decision(tenant, id).await;
+            self.0.counters.end_read(begun);
             if self.0.stands(&mut reading).await {
                 if let Ok(found) = &answer {
                     let read = || Read::Decision(tenant.clone(), id.clone());
@@ -357,6 +395,11 @@ impl InteractionStore for SwitchStore {
         Err(Error::unsupported(BACKEND, "fence"))
     }
 
+    /// None: each store has its own.
+    fn measures(&self) -> Option<Arc<dyn Signals>> {
+        None
+    }
+
     /// None: each store has one of its own, and a relay that reads it.
     fn outbox(&self) -> Option<Arc<dyn Outbox>> {
         None
@@ -369,8 +412,9 @@ impl InteractionStore for SwitchStore {
         Ok(())
     }
 
-    /// Disconnects every store.
+    /// Ends the comparisons of reads that are under way, and disconnects every store.
     async fn disconnect(&self) -> Result<()> {
+        self.end_comparisons().await;
         let mut outcome = Ok(());
         for (_, store) in self.0.stores.iter() {
             let ended = store.disconnect().await;

@@ -4,6 +4,7 @@ mod fold;
 mod migrate;
 mod pace;
 mod report;
+mod rest;
 mod row;
 mod run;
 mod summaries;
@@ -14,11 +15,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use kaireon_archive::Archive;
 use kaireon_core::store::{Accepted, Tombstone};
 use kaireon_core::time::{Clock, SystemClock, Timestamp};
 use kaireon_core::{Decision, Error, Interaction, InteractionStore, Result, TenantId};
 
-pub use report::{Difference, Kind, KindReport, Name, NotCompared, Sample, VerifyReport, Why};
+pub use report::{Difference, Kind, KindReport, Name, NotCompared, Sample, VerifyReport, Why, WithoutRows};
 
 use crate::Side;
 
@@ -48,6 +50,9 @@ pub struct VerifyConfig {
     pub lane_wait: Duration,
     /// How long one read of a store may take; 30 s by default.
     pub read_deadline: Duration,
+    /// After how many failures in a row, each of one attempt at one read, a store is asked for nothing more; 64 by default,
+    /// so that a moment in which all that is asked together fails is not enough. What it was not asked for was not compared.
+    pub give_up_after: u32,
     /// How far the clocks of those who write may be from this one's; 5 s by default. While writes never pause, each look
     /// waits so much longer.
     pub clock_skew: Duration,
@@ -55,7 +60,7 @@ pub struct VerifyConfig {
     pub concurrency: usize,
     /// How many differences of each kind are named; 20 by default.
     pub samples: usize,
-    /// Interactions and decisions from before this time are left out and counted: where one side has
+    /// Interactions and decisions from before this time are left out, counted, and named in the evidence: where one side has
     /// [purged](kaireon_core::InteractionStore::purge_before) what the other still has. `None` by default. Summaries
     /// outlive rows and are compared whole.
     pub kept_from: Option<Timestamp>,
@@ -72,6 +77,7 @@ impl Default for VerifyConfig {
             pause: Duration::from_millis(200),
             lane_wait: Duration::from_secs(30),
             read_deadline: Duration::from_secs(30),
+            give_up_after: 64,
             clock_skew: Duration::from_secs(5),
             concurrency: 16,
             samples: 20,
@@ -105,15 +111,17 @@ pub struct Progress {
 ///
 /// Summaries are compared of every customer who has an interaction or a decision on either side. One that is unlike is read
 /// on the authority, then, behind the lane, on the other side, and on the authority again: where nothing was written
-/// in between, the two have to be the same.
+/// in between, the two have to be the same. Where a customer is written to without pause, what the summaries of each
+/// side hold beside its rows of the last seconds is compared instead.
 ///
 /// # What is compared
 /// What the authority had acknowledged when the comparison began. What was recorded later may or may not be.
 ///
 /// # What is not
 /// - Dedupe records of what was erased or purged: no read lists them.
-/// - Customers whose interactions and decisions were all purged or erased on both sides: no read lists them, so their
-///   summaries are not compared.
+/// - Customers whose interactions and decisions were all purged on both sides: no read lists them, so their summaries are
+///   compared only where the tenant's archive names them ([`with_archive`](Self::with_archive)). The report says which
+///   ([`VerifyReport::without_rows`]). One who was erased has none.
 /// - What only [`VerifyReport`] says: each part has its reason, counts in [`Verification::not_compared`], and fails the
 ///   gate. An error is one of them, and so is an answer that does not come.
 ///
@@ -134,6 +142,7 @@ pub struct Verifier {
     config: VerifyConfig,
     clock: Arc<dyn Clock>,
     progress: Option<Arc<dyn Fn(Progress) + Send + Sync>>,
+    archive: Option<Archive>,
 }
 
 impl fmt::Debug for Verifier {
@@ -162,6 +171,7 @@ impl Verifier {
             config: VerifyConfig::default(),
             clock: Arc::new(SystemClock),
             progress: None,
+            archive: None,
         }
     }
 
@@ -187,6 +197,14 @@ impl Verifier {
         self
     }
 
+    /// The same, that also compares the summaries of customers whom the tenant's archive names as purged: who has no row left
+    /// is listed by no read of a store, but by the summaries that were archived when the rows went.
+    #[must_use]
+    pub fn with_archive(mut self, archive: Archive) -> Self {
+        self.archive = Some(archive);
+        self
+    }
+
     /// Compares.
     ///
     /// # Errors
@@ -199,10 +217,11 @@ impl Verifier {
             passes,
             rounds,
             concurrency,
+            give_up_after,
             ..
         } = self.config;
         let counts = [suspects, customers, concurrency];
-        if counts.contains(&0) || passes == 0 || rounds == 0 || rows_per_second == Some(0) {
+        if counts.contains(&0) || [passes, rounds, give_up_after].contains(&0) || rows_per_second == Some(0) {
             return Err(Error::invalid("config", "has a bound of zero"));
         }
         let started_at = self.clock.now();
@@ -210,6 +229,7 @@ impl Verifier {
             of: self,
             hasher: fold::Hasher::new(),
             pace: pace::Pace::new(rows_per_second),
+            failures: [(); 2].map(|()| pace::Failures::default()),
             read: AtomicU64::new(0),
             suspects: AtomicUsize::new(0),
             customers: AtomicUsize::new(0),
@@ -227,6 +247,11 @@ impl Verifier {
             read: run.read.load(Ordering::Relaxed),
             suspects_held: run.suspects.load(Ordering::Relaxed),
             customers_held: run.customers.load(Ordering::Relaxed),
+            kept_from: self.config.kept_from,
+            without_rows: match self.archive {
+                Some(_) => WithoutRows::Compared,
+                None => WithoutRows::NotCompared,
+            },
             kinds: kinds.into_iter().flatten().collect(),
         })
     }

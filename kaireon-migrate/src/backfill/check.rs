@@ -15,7 +15,7 @@ const FROM: [Phase; 4] = [
 
 /// The end of an export that a backfill may rely on: of the source, whole, and behind the proof that every write is
 /// replicated. Whether the source has come that far itself, [`source_follows`] says once it was looked at.
-pub(super) fn export(setting: &TenantSetting, states: &[ExportState]) -> Result<StoreMark, Refused> {
+pub(crate) fn export(setting: &TenantSetting, states: &[ExportState]) -> Result<StoreMark, Refused> {
     let refused = |missing| Refused {
         step: "begin_backfill",
         phase: setting.phase,

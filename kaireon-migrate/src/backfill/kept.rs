@@ -9,7 +9,7 @@ use kaireon_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::progress::{BackfillProgress, BackfillState, Unapplied};
-use crate::{Backend, Drive, StoreMark};
+use crate::{Backend, Drive, Side, StoreMark};
 
 /// How many of a day's lines are named that could not be applied.
 const NAMED: usize = 100;
@@ -78,6 +78,11 @@ pub(super) struct Kept {
     /// Where this attempt has moved the target's watermark to.
     #[serde(default)]
     pub(super) purged_before: Option<Timestamp>,
+    /// How far the two stores had come when this attempt last looked at them.
+    #[serde(default)]
+    source_seen: Option<StoreMark>,
+    #[serde(default)]
+    target_seen: Option<StoreMark>,
     drive: Drive,
     stalled_by: Option<String>,
     rows_per_second: u64,
@@ -92,6 +97,8 @@ impl Kept {
             holder: None,
             complete: false,
             purged_before: None,
+            source_seen: None,
+            target_seen: None,
             drive: Drive::Running,
             stalled_by: None,
             rows_per_second: 0,
@@ -187,6 +194,20 @@ impl Kept {
     pub(super) fn ended(&mut self, kind: Kind, day: Day) {
         let partition = self.days_mut(kind).entry(day).or_default();
         partition.ended = partition.unapplied == 0;
+    }
+
+    pub(super) const fn seen(&self, side: Side) -> Option<StoreMark> {
+        match side {
+            Side::Source => self.source_seen,
+            Side::Target => self.target_seen,
+        }
+    }
+
+    pub(super) const fn see(&mut self, side: Side, mark: StoreMark) {
+        match side {
+            Side::Source => self.source_seen = Some(mark),
+            Side::Target => self.target_seen = Some(mark),
+        }
     }
 
     pub(super) fn stalls(&mut self, by: Option<String>) {

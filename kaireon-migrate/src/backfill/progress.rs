@@ -6,7 +6,7 @@ use kaireon_archive::{Day, Kind};
 use kaireon_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Known, StoreMark};
+use crate::{Known, StoreMark, millis};
 
 /// What a backfill is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,6 +77,7 @@ pub struct BackfillProgress {
     /// How fast it goes, of late.
     pub rows_per_second: u64,
     /// How long the rest takes at that rate; none where nothing is known of it.
+    #[serde(rename = "eta_ms", serialize_with = "millis::optional::serialize")]
     pub eta: Option<Duration>,
     /// Why it stalls.
     pub stalled_by: Option<String>,

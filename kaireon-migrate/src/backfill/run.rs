@@ -1,6 +1,7 @@
 //! One run of a backfill: who is at it, what it looks at while it goes on, and how it ends.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,14 +13,14 @@ use kaireon_core::{Error, ErrorKind, InteractionId, Result, TenantId};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use super::kept::{Attempt, Holder, Kept};
 use super::pace::{self, Pace, Throttle};
 use super::progress::BackfillReport;
 use super::work::Job;
-use super::{Backfiller, attempt_of, check, is_for_now, refused};
-use crate::migrator::AUTHOR;
+use super::{ANOTHER_PROCESS, Backfiller, attempt_of, check, is_for_now, refused};
+use crate::migrator::{AUTHOR, only_of};
 use crate::{Change, Known, Missing, Phase, Side, Step, StoreMark, TenantSetting};
 
 /// How many tombstones are installed in one call.
@@ -35,6 +36,8 @@ struct Run<'a> {
     pace: watch::Sender<Pace>,
     job: Arc<Job>,
     tombstones: HashMap<Digest, Generation>,
+    /// Source and target as they were last seen.
+    seen: [Option<StoreMark>; 2],
     /// Rows that were done at the last look, and when that was.
     rate: (u64, Instant),
     rows_per_second: u64,
@@ -84,6 +87,7 @@ impl Backfiller {
             pace: set,
             job: Arc::new(job),
             tombstones: HashMap::new(),
+            seen: [None; 2],
             rate: (0, Instant::now()),
             rows_per_second: 0,
         };
@@ -116,7 +120,7 @@ impl Backfiller {
                 let mut kept = found.unwrap_or_else(|| Kept::new(attempt.clone()));
                 let other = |holder: &Holder| holder.owner != self.config.owner && holder.until > now;
                 if kept.holder.as_ref().is_some_and(other) {
-                    return Err(Error::conflict("another process is at this tenant's backfill"));
+                    return Err(Error::conflict(ANOTHER_PROCESS));
                 }
                 kept.begin_run(Holder {
                     owner: self.config.owner.clone(),
@@ -265,11 +269,12 @@ impl Run<'_> {
     /// What is looked at and kept every second. What fails for now is looked at again.
     async fn look(&mut self) -> Result<()> {
         let looked = async {
-            let pace = self.by.pace_to(self.tenant(), &self.attempt.target).await?;
+            // First, and whatever does not answer behind it: an operator's word holds within seconds.
+            let pace = in_time(self.by.pace_to(self.tenant(), &self.attempt.target)).await?;
             pace::tell(&self.pace, pace);
-            self.look_at_setting().await?;
-            self.look_at_stores().await?;
-            self.install_tombstones().await
+            in_time(self.look_at_setting()).await?;
+            in_time(self.look_at_stores()).await?;
+            in_time(self.install_tombstones()).await
         };
         let looked = looked.await;
         match looked {
@@ -299,27 +304,52 @@ impl Run<'_> {
         check::still_holds(&states, self.attempt.export).map_err(Error::from)
     }
 
-    /// Looks at the fences of both stores. The setting is changed only where one of them is not the store that it was.
-    async fn look_at_stores(&self) -> Result<()> {
+    /// Looks at the fences of both stores. The setting is changed only where one of them is not the store that it was, as
+    /// the setting knows it or as it was seen since: one that was put back to a moment of this run has lost what the run
+    /// wrote behind that.
+    async fn look_at_stores(&mut self) -> Result<()> {
         let setting = self.by.settings().read(self.tenant()).await?.setting;
         let Some((migration, in_force)) =
             (setting.under_way()).and_then(|migration| Some((migration, migration.in_force?)))
         else {
             return Err(over());
         };
-        for (side, known) in [(Side::Source, in_force.source), (Side::Target, in_force.target)] {
-            let store = self.by.migrator.switch().stores().get(migration.store(side))?;
+        for (at, (side, known)) in [(Side::Source, in_force.source), (Side::Target, in_force.target)]
+            .into_iter()
+            .enumerate()
+        {
+            let migrator = &self.by.migrator;
+            let store = migrator.switch().stores().get(migration.store(side))?;
             let fence = match store.fence(self.tenant()).await {
                 // Nothing of the source is needed but that it is not another one, which its next answer tells.
                 Err(error) if side == Side::Source && is_for_now(&error) => continue,
                 fence => fence?,
             };
-            if !StoreMark::from(&fence).follows(known) {
-                self.by.migrator.observe(self.tenant()).await?;
-                return Err(Error::conflict(
-                    "a store of the migration is another one or went back in time",
-                ));
+            let mark = StoreMark::from(&fence);
+            let seen = self.seen[at].or(self.job.kept.lock().seen(side));
+            let is_same = in_force.is_followed(side, mark, Some(fence.epoch));
+            if seen.is_none_or(|seen| mark.follows(seen)) && is_same {
+                self.seen[at] = Some(mark);
+                self.job.kept.lock().see(side, mark);
+                continue;
             }
+            // The setting learns how far the store had come, so that what it finds now does not follow that.
+            if let Some(seen) = seen.filter(|seen| seen.follows(known)) {
+                let epoch = None;
+                let step = Step::Observe {
+                    side,
+                    mark: seen,
+                    epoch,
+                };
+                let is_of_this = |now: &TenantSetting| attempt_of(now).as_ref() == Some(&self.attempt);
+                let is_of_this = only_of(is_of_this, OVER);
+                let noted = migrator.note_where(self.tenant(), step, "how far a store had come", is_of_this);
+                noted.await?;
+            }
+            migrator.observe(self.tenant()).await?;
+            return Err(Error::conflict(
+                "a store of the migration is another one or went back in time",
+            ));
         }
         Ok(())
     }
@@ -408,8 +438,21 @@ impl Run<'_> {
     }
 }
 
+/// Why a run ends that is of no attempt any more.
+const OVER: &str = "the backfill was ended or begun again";
+
 fn over() -> Error {
-    Error::conflict("the backfill was ended or begun again")
+    Error::conflict(OVER)
+}
+
+/// What a look waits for one answer at most.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+async fn in_time<T>(look: impl Future<Output = Result<T>>) -> Result<T> {
+    timeout(PATIENCE, look).await.unwrap_or_else(|_| {
+        let context = "a store, the archive or the settings did not answer a look of the backfill";
+        Err(Error::new(ErrorKind::Timeout, context).with_transient(true))
+    })
 }
 
 #[allow(clippy::cast_precision_loss, reason = "a gauge is a float")]

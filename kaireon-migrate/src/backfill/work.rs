@@ -20,7 +20,7 @@ use super::progress::Unapplied;
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
 /// What is applied: an interaction or a decision.
-pub(super) trait Row: Archived {
+pub(crate) trait Row: Archived {
     /// Records a batch; says of each whether it is new.
     fn record(
         store: &dyn InteractionStore,

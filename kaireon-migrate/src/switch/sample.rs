@@ -1,6 +1,7 @@
 //! Comparing a share of live reads on both sides of a migration, beside those who ask.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,10 +9,13 @@ use futures_util::future::{BoxFuture, join};
 use kaireon_core::store::{HistoryQuery, SummaryQuery};
 use kaireon_core::time::Timestamp;
 use kaireon_core::{
-    Decision, Error, ErrorKind, Interaction, InteractionStore, RecommendationId, Result, Summary, TenantId,
+    Decision, Error, ErrorKind, Interaction, InteractionId, InteractionStore, RecommendationId, Result,
+    Summary, TenantId,
 };
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::Inner;
@@ -33,8 +37,10 @@ pub struct ReadSampling {
     /// How many are compared at a time at most; 8 by default. One that is drawn while so many are is left out and
     /// counted.
     pub in_flight: usize,
-    /// How long comparing one may take; 1 s by default.
+    /// How long comparing one may take, and each side of a [trace](crate::ReadTrace); 1 s by default.
     pub deadline: Duration,
+    /// How long a comparison counts; 15 min by default. What differed once is forgotten then, and what agreed as well.
+    pub window: Duration,
 }
 
 impl Default for ReadSampling {
@@ -43,6 +49,7 @@ impl Default for ReadSampling {
             fraction: 0.0,
             in_flight: 8,
             deadline: Duration::from_secs(1),
+            window: Duration::from_secs(900),
         }
     }
 }
@@ -51,10 +58,11 @@ impl ReadSampling {
     /// # Errors
     /// `Config`.
     pub(super) fn check(&self) -> Result<()> {
-        if (0.0..=1.0).contains(&self.fraction) && (self.fraction == 0.0 || self.in_flight > 0) {
+        let counts = self.in_flight > 0 && !self.window.is_zero();
+        if (0.0..=1.0).contains(&self.fraction) && (self.fraction == 0.0 || counts) {
             return Ok(());
         }
-        let context = "the share of reads that are compared is not from 0 to 1, or none may be in flight";
+        let context = "the share of reads that are compared is not from 0 to 1, none may be in flight, or none would count";
         Err(Error::new(ErrorKind::Config, context))
     }
 }
@@ -115,13 +123,71 @@ impl Attempt {
     }
 }
 
-struct Tally {
-    attempt: Attempt,
+/// In how many parts the window of a sample is: so coarsely it moves.
+const PARTS: u32 = 15;
+
+/// What was compared in one part of the window.
+struct Part {
+    begun: Instant,
     compared: u64,
     different: u64,
-    baseline_compared: u64,
     baseline_different: u64,
+}
+
+struct Tally {
+    attempt: Attempt,
+    parts: VecDeque<Part>,
     last: Instant,
+}
+
+impl Tally {
+    const fn new(attempt: Attempt, now: Instant) -> Self {
+        Self {
+            attempt,
+            parts: VecDeque::new(),
+            last: now,
+        }
+    }
+
+    fn add(&mut self, now: Instant, window: Duration, baseline: bool, agreed: bool) {
+        self.forget(now, window);
+        if self
+            .parts
+            .back()
+            .is_none_or(|part| now - part.begun >= window / PARTS)
+        {
+            self.parts.push_back(Part {
+                begun: now,
+                compared: 0,
+                different: 0,
+                baseline_different: 0,
+            });
+        }
+        if let Some(part) = self.parts.back_mut() {
+            part.compared += 1;
+            part.different += u64::from(!agreed);
+            part.baseline_different += u64::from(!baseline);
+        }
+        self.last = now;
+    }
+
+    /// Forgets what counts no more.
+    fn forget(&mut self, now: Instant, window: Duration) {
+        while self.parts.front().is_some_and(|part| now - part.begun >= window) {
+            self.parts.pop_front();
+        }
+    }
+
+    fn sum(&self, at: Timestamp) -> ReadComparison {
+        let sum = |of: fn(&Part) -> u64| self.parts.iter().map(of).sum();
+        ReadComparison {
+            at,
+            compared: sum(|part| part.compared),
+            different: sum(|part| part.different),
+            baseline_compared: sum(|part| part.compared),
+            baseline_different: sum(|part| part.baseline_different),
+        }
+    }
 }
 
 /// What became of the comparison of one read.
@@ -134,21 +200,51 @@ struct Judged {
 /// The samples of this process.
 pub(super) struct Samples {
     config: ReadSampling,
+    /// Whose they are among those of other processes.
+    by: InteractionId,
     permits: Arc<Semaphore>,
     tallies: Mutex<HashMap<TenantId, Tally>>,
+    /// The comparisons under way; `None` once the switch was disconnected.
+    tasks: Mutex<Option<JoinSet<()>>>,
 }
 
 impl Samples {
     pub(super) fn new(config: ReadSampling) -> Self {
         Self {
             config,
+            by: InteractionId::fresh(),
             permits: Arc::new(Semaphore::new(config.in_flight)),
             tallies: Mutex::default(),
+            tasks: Mutex::new(Some(JoinSet::new())),
         }
+    }
+
+    pub(super) const fn by(&self) -> &InteractionId {
+        &self.by
+    }
+
+    pub(super) const fn deadline(&self) -> Duration {
+        self.config.deadline
     }
 
     fn is_drawn(&self) -> bool {
         self.config.fraction > 0.0 && fastrand::f64() < self.config.fraction
+    }
+
+    /// Begins a comparison beside its caller, unless the switch was disconnected.
+    fn spawn(&self, runtime: &Handle, compare: impl Future<Output = ()> + Send + 'static) {
+        if let Some(tasks) = &mut *self.tasks.lock() {
+            while tasks.try_join_next().is_some() {}
+            tasks.spawn_on(compare, runtime);
+        }
+    }
+
+    /// Ends the comparisons under way, and takes no further ones.
+    pub(super) async fn end(&self) {
+        let tasks = self.tasks.lock().take();
+        if let Some(mut tasks) = tasks {
+            tasks.shutdown().await;
+        }
     }
 
     fn add(&self, tenant: &TenantId, attempt: Attempt, judged: &Judged) {
@@ -164,28 +260,19 @@ impl Samples {
                 "baseline_different"
             },
         );
+        let now = Instant::now();
         let mut tallies = self.tallies.lock();
-        let fresh = || Tally {
-            attempt,
-            compared: 0,
-            different: 0,
-            baseline_compared: 0,
-            baseline_different: 0,
-            last: Instant::now(),
-        };
-        let tally = tallies.entry(tenant.clone()).or_insert_with(fresh);
+        let tally = tallies
+            .entry(tenant.clone())
+            .or_insert_with(|| Tally::new(attempt, now));
         if tally.attempt.epoch > attempt.epoch {
             // A straggler of what is over says nothing of what came behind it.
             return;
         }
         if tally.attempt != attempt {
-            *tally = fresh();
+            *tally = Tally::new(attempt, now);
         }
-        tally.compared += 1;
-        tally.different += u64::from(!judged.agreed);
-        tally.baseline_compared += 1;
-        tally.baseline_different += u64::from(!baseline);
-        tally.last = Instant::now();
+        tally.add(now, self.config.window, baseline, judged.agreed);
     }
 
     pub(super) fn restart(&self, tenant: &TenantId) {
@@ -200,15 +287,10 @@ impl Samples {
         now: Timestamp,
     ) -> Option<ReadComparison> {
         let attempt = Attempt::of(setting)?;
-        let tallies = self.tallies.lock();
-        let tally = tallies.get(tenant).filter(|tally| tally.attempt == attempt)?;
-        Some(ReadComparison {
-            at: now - tally.last.elapsed(),
-            compared: tally.compared,
-            different: tally.different,
-            baseline_compared: tally.baseline_compared,
-            baseline_different: tally.baseline_different,
-        })
+        let mut tallies = self.tallies.lock();
+        let tally = tallies.get_mut(tenant).filter(|tally| tally.attempt == attempt)?;
+        tally.forget(Instant::now(), self.config.window);
+        Some(tally.sum(now - tally.last.elapsed()))
     }
 }
 
@@ -232,17 +314,21 @@ impl Inner {
             return;
         };
         let read = read();
-        let runtime = tokio::runtime::Handle::try_current();
+        let runtime = Handle::try_current();
         let permit = Arc::clone(&self.samples.permits).try_acquire_owned();
         let stores = self.sides(setting);
         let (Ok(runtime), Ok(permit), Some((answered, other))) = (runtime, permit, stores) else {
             return count(read.tenant(), "left_out");
         };
-        let (inner, answer) = (Arc::clone(self), answer());
-        runtime.spawn(async move {
-            let until = Instant::now() + inner.samples.config.deadline;
+        // The tasks are the switch's, and must not keep it.
+        let (inner, answer) = (Arc::downgrade(self), answer());
+        let deadline = self.samples.config.deadline;
+        self.samples.spawn(&runtime, async move {
+            let until = Instant::now() + deadline;
             let judged = judge(&read, &answer, answered.as_ref(), other.as_ref(), until).await;
-            inner.samples.add(read.tenant(), attempt, &judged);
+            if let Some(inner) = inner.upgrade() {
+                inner.samples.add(read.tenant(), attempt, &judged);
+            }
             drop(permit);
         });
     }

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use futures_util::future::join;
 use kaireon_core::store::{HistoryCursor, HistoryQuery, Page, SummaryQuery};
-use kaireon_core::{Decision, Interaction, InteractionStore, RecommendationId, Result, Summary, TenantId};
-use tokio::time::Instant;
+use kaireon_core::{
+    Decision, Error, ErrorKind, Interaction, InteractionStore, RecommendationId, Result, Summary, TenantId,
+};
+use tokio::time::{Instant, timeout};
 
 use super::SwitchStore;
 use crate::Backend;
@@ -52,7 +54,7 @@ impl SwitchStore {
     ///
     /// # Errors
     /// The settings store's; `Config` where this process was not given one of the two stores. What the stores fail with is
-    /// in the answer.
+    /// in the answer, `Timeout` where one does not answer within [`deadline`](crate::ReadSampling::deadline).
     ///
     /// # Dropped futures
     /// Nothing is left behind.
@@ -100,11 +102,15 @@ impl SwitchStore {
         is_same: impl Fn(&T, &T) -> bool,
     ) -> Result<ReadTrace<T>> {
         let seen = self.0.current.newer(tenant, Instant::now()).await?;
-        let setting = seen.setting();
+        let (setting, deadline) = (seen.setting(), self.0.samples.deadline());
         let of = async |name: &Backend| -> Result<Traced<T>> {
             let store = self.0.stores.get(name)?;
             let begun = Instant::now();
-            let answer = read(store.as_ref()).await;
+            let answer = timeout(deadline, read(store.as_ref())).await;
+            let answer = answer.unwrap_or_else(|_| {
+                let context = "the store did not answer in the time that a comparison of reads may take";
+                Err(Error::new(ErrorKind::Timeout, context))
+            });
             Ok(Traced {
                 store: name.clone(),
                 answer,

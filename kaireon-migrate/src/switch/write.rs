@@ -176,6 +176,7 @@ impl Inner {
                     }
                     open = left;
                     if !accepted.is_empty() {
+                        self.counters.wrote(accepted.len() as u64);
                         self.bring(tenant, &seen, accepted).await;
                     }
                     match refused {

@@ -1,6 +1,10 @@
 //! What is learnt of the two stores.
 
+use kaireon_core::InteractionId;
+use kaireon_core::store::Epoch;
+
 use super::{BEFORE, Turn, UNDER_WAY, later};
+use crate::gate::age;
 use crate::{
     Backfill, Completeness, Evidence, InForce, Missing, Phase, ReadComparison, Replication, Side, StoreMark,
     TenantSetting, Verification,
@@ -95,24 +99,48 @@ impl Turn<'_> {
         Some(next)
     }
 
-    pub(super) fn reads_compared(&mut self, reads: ReadComparison) -> Option<TenantSetting> {
+    /// A process's sample takes the place of its last one, and what a process has noted long ago counts no more: so none
+    /// that has ended speaks for ever, and none hides what another one has seen.
+    pub(super) fn reads_compared(
+        &mut self,
+        reads: ReadComparison,
+        by: Option<&InteractionId>,
+    ) -> Option<TenantSetting> {
         let mut next = self.from(&[Phase::Verifying, Phase::Ready])?;
-        next.migration.as_mut()?.evidence.reads = Some(reads);
+        let migration = next.migration.as_mut()?;
+        let max_age = migration.policy.gate.max_age;
+        let evidence = &mut migration.evidence;
+        let Some(by) = by else {
+            evidence.reads_by.clear();
+            evidence.reads = Some(reads);
+            return Some(next);
+        };
+        evidence.reads_by.insert(by.clone(), reads);
+        let is_fresh =
+            |noted: &ReadComparison| noted.compared > 0 && age(noted.at, self.change.at) <= max_age;
+        evidence.reads_by.retain(|_, noted| is_fresh(noted));
+        let all = evidence.reads_by.values().copied();
+        evidence.reads = Some(all.reduce(ReadComparison::and).unwrap_or(reads));
         Some(next)
     }
 
-    pub(super) fn observe(&mut self, side: Side, mark: StoreMark) -> Option<TenantSetting> {
+    pub(super) fn observe(
+        &mut self,
+        side: Side,
+        mark: StoreMark,
+        epoch: Option<Epoch>,
+    ) -> Option<TenantSetting> {
         let mut next = self.from(&UNDER_WAY)?;
         let migration = next.migration.as_mut()?;
         let Some(in_force) = migration.in_force.as_mut() else {
             self.must(false, Missing::LanesInForce);
             return None;
         };
+        let same = in_force.is_followed(side, mark, epoch);
         let known = match side {
             Side::Source => &mut in_force.source,
             Side::Target => &mut in_force.target,
         };
-        let same = mark.follows(*known);
         *known = mark;
         if same {
             return Some(next);

@@ -38,6 +38,15 @@ impl Turn<'_> {
     ) -> Option<TenantSetting> {
         let mut next = self.from(&AT_REST)?;
         self.must(*target != next.authority, Missing::OtherTarget);
+        // What was dropped there lies before the watermark, so the target would never be complete.
+        let dropped = |migration: &Migration| {
+            let gone = matches!(migration.old_rows, Some(OldRows::Archive | OldRows::Drop));
+            gone && migration.source == *target
+        };
+        self.should(
+            !next.migration.as_ref().is_some_and(dropped),
+            Missing::DroppedRows,
+        );
         next.migration = Some(self.migration_to(target, dual_write, policy));
         next.epoch = later(next.epoch, 1);
         next.phase = Phase::DualWrite;

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use kaireon_core::outbox::{Lane, LaneSet};
+use kaireon_core::store::Epoch;
 use kaireon_core::time::{Timestamp, from_millis};
 
 use super::transition;
@@ -63,6 +64,8 @@ fn verification(minutes: i64) -> Verification {
         extra: 0,
         different: 0,
         not_compared: 0,
+        left_out: 0,
+        kept_from: None,
     }
 }
 
@@ -102,7 +105,10 @@ fn ready() -> TenantSetting {
         Step::Replicated {
             replication: replication(5),
         },
-        Step::ReadsCompared { reads: reads(5) },
+        Step::ReadsCompared {
+            reads: reads(5),
+            by: None,
+        },
         Step::PassGate,
     ] {
         setting = take(&setting, step, 6);
@@ -323,7 +329,10 @@ fn the_gate_names_everything_that_is_missing() {
     };
     for step in [
         Step::Verified { verification: worse },
-        Step::ReadsCompared { reads: differing },
+        Step::ReadsCompared {
+            reads: differing,
+            by: None,
+        },
         Step::Replicated { replication: lagging },
     ] {
         bad = take(&bad, step, 5);
@@ -385,6 +394,7 @@ fn a_restored_source_ends_the_backfill() {
             Step::Observe {
                 side: Side::Source,
                 mark: restored,
+                epoch: None,
             },
             7,
         );
@@ -397,10 +407,23 @@ fn a_restored_source_ends_the_backfill() {
         Step::Observe {
             side: Side::Source,
             mark: mark(1, 11),
+            epoch: None,
         },
         7,
     );
     assert_eq!(later.phase, Phase::Ready);
+    // It has come further since, but its fence was higher once.
+    let fenced = |side, epoch| {
+        let mark = match side {
+            Side::Source => mark(1, 1_000),
+            Side::Target => mark(2, 1_000),
+        };
+        let epoch = Some(Epoch(epoch));
+        take(&ready(), Step::Observe { side, mark, epoch }, 7).phase
+    };
+    assert_eq!(fenced(Side::Source, 0), Phase::DualWrite);
+    assert_eq!(fenced(Side::Source, 1), Phase::Ready);
+    assert_eq!(fenced(Side::Target, 0), Phase::Ready);
 }
 
 #[test]
@@ -410,6 +433,7 @@ fn a_store_that_went_back_after_the_cut_over_is_no_way_back_without_force() {
         Step::Observe {
             side: Side::Source,
             mark: mark(1, 3),
+            epoch: None,
         },
         9,
     );

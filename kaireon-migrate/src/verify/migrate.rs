@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use kaireon_core::store::TombstoneQuery;
 use kaireon_core::{Error, ErrorKind, InteractionStore, Result, TenantId};
 
-use super::{Verifier, VerifyConfig, VerifyReport};
-use crate::migrator::{AUTHOR, moved_on};
+use super::{Kind, KindReport, Verifier, VerifyConfig, VerifyReport};
+use crate::migrator::{AUTHOR, only_of};
 use crate::{Change, Known, Migrator, Side, Step, TenantSetting, Verification, transition};
 
 impl Migrator {
@@ -24,6 +25,11 @@ impl Migrator {
     ///
     /// Both stores are [observed](Self::observe) before and behind it, so that one which went back in time meanwhile is
     /// noticed.
+    ///
+    /// Tombstones come by no lane. Where those of the two sides differ, each side's are brought to the other behind the
+    /// comparison, so that an erasure whose caller died in its midst is a difference once, and not for ever. The
+    /// authority's side lacks one where it was not the authority yet. What was begun so is done, as a second call would
+    /// have done it: what the customer recorded up to then is erased as well.
     ///
     /// # Errors
     /// As for [`verifier`](Self::verifier) and [`change`](Self::change); `Unavailable`, transient and not applied, where
@@ -48,24 +54,49 @@ impl Migrator {
     pub async fn verify_with(&self, tenant: &TenantId, verifier: Verifier) -> Result<(VerifyReport, Known)> {
         let before = self.observed(tenant).await?;
         // Of the setting as it is now, whatever the caller's was made of: the tenant, the stores, the authority.
-        let Verifier { config, progress, .. } = verifier;
+        let Verifier {
+            config,
+            progress,
+            archive,
+            ..
+        } = verifier;
         let verifier = Verifier {
             progress,
+            archive,
             ..self.verifier_of(tenant, &before.setting, config)?
         };
-        let report = verifier.run().await?;
-        let of_this = |now: &TenantSetting| match is_same_attempt(&before.setting, now) {
-            true => Ok(()),
-            false => Err(moved_on(
-                "the migration has moved on while its stores were compared",
-            )),
+        let [source, target] = &verifier.stores;
+        let (authority, other) = match verifier.authority {
+            Side::Source => (source, target),
+            Side::Target => (target, source),
         };
+        let report = verifier.run().await?;
+        let is_of_this = |now: &TenantSetting| is_same_attempt(&before.setting, now);
+        let of_this = only_of(
+            is_of_this,
+            "the migration has moved on while its stores were compared",
+        );
         of_this(&self.observed(tenant).await?.setting)?;
         let verification = report.evidence();
         let step = Step::Verified { verification };
         let known = self
             .note_where(tenant, step, "a comparison of the stores", of_this)
             .await?;
+        if report.of(Kind::Tombstones).is_some_and(differs) {
+            let brought = async {
+                bring_tombstones(tenant, authority.as_ref(), other.as_ref()).await?;
+                bring_tombstones(tenant, other.as_ref(), authority.as_ref()).await
+            };
+            let brought = brought.await;
+            // The evidence says already that they differ, and the next comparison tries again.
+            let outcome = if brought.is_ok() { "done" } else { "failed" };
+            metrics::counter!(
+                "kaireon.switch.tombstones_brought",
+                "tenant" => tenant.to_string(),
+                "outcome" => outcome
+            )
+            .increment(1);
+        }
         Ok((report, known))
     }
 
@@ -75,14 +106,7 @@ impl Migrator {
         setting: &TenantSetting,
         config: VerifyConfig,
     ) -> Result<Verifier> {
-        let verification = Verification {
-            at: self.clock().now(),
-            equal: 0,
-            missing: 0,
-            extra: 0,
-            different: 0,
-            not_compared: 0,
-        };
+        let verification = Verification::at(self.clock().now());
         // Refused now rather than when everything was read.
         transition(
             setting,
@@ -118,6 +142,29 @@ impl Migrator {
         match has_marks {
             true => self.observe(tenant).await,
             false => Ok(known),
+        }
+    }
+}
+
+fn differs(tombstones: &KindReport) -> bool {
+    tombstones.missing + tombstones.extra + tombstones.different > 0
+}
+
+/// Installs the tombstones of one store on another: those that are there already change nothing.
+async fn bring_tombstones(
+    tenant: &TenantId,
+    from: &dyn InteractionStore,
+    to: &dyn InteractionStore,
+) -> Result<()> {
+    let mut query = TombstoneQuery::new(tenant.clone());
+    loop {
+        let page = from.tombstones(query.clone()).await?;
+        if !page.items.is_empty() {
+            to.install_tombstones(tenant, page.items).await?;
+        }
+        match page.next {
+            Some(next) => query.cursor = Some(next),
+            None => return Ok(()),
         }
     }
 }

@@ -1,11 +1,14 @@
 //! How fast a comparison reads, and how long it waits.
 
 use std::future::Future;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use kaireon_core::{Error, ErrorKind, Result};
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::VerifyConfig;
 
 /// How often a read is tried whose failure may pass, and how long between.
 const TRIES: u32 = 3;
@@ -42,20 +45,52 @@ impl Pace {
     }
 }
 
-/// Asks until there is an answer, within the deadline for each attempt.
+/// How a store fares.
+#[derive(Debug, Default)]
+pub(super) struct Failures {
+    /// Attempts that failed since the last one that did not.
+    in_a_row: AtomicU32,
+    /// What the last of them failed with, once it is asked for nothing more.
+    given_up: Mutex<Option<Error>>,
+}
+
+impl Failures {
+    /// What a store that is asked for nothing more failed with.
+    fn given_up(&self) -> Option<Error> {
+        self.given_up.lock().clone()
+    }
+
+    fn note<T>(&self, answer: &Result<T>, give_up_after: u32) {
+        match answer {
+            Ok(_) => self.in_a_row.store(0, Ordering::Relaxed),
+            Err(error) => {
+                if self.in_a_row.fetch_add(1, Ordering::Relaxed) + 1 >= give_up_after {
+                    self.given_up.lock().get_or_insert_with(|| error.clone());
+                }
+            }
+        }
+    }
+}
+
+/// Asks until there is an answer, within the deadline for each attempt, unless so many attempts in a row have failed.
 ///
 /// # Errors
 /// The last one; `Timeout` where no answer came.
 pub(super) async fn ask<T, F: Future<Output = Result<T>>>(
-    deadline: Duration,
+    config: &VerifyConfig,
+    failures: &Failures,
     mut call: impl FnMut() -> F,
 ) -> Result<T> {
     let mut tries = 1;
     loop {
-        let answer = timeout(deadline, call()).await.unwrap_or_else(|_| {
+        if let Some(error) = failures.given_up() {
+            return Err(error);
+        }
+        let answer = timeout(config.read_deadline, call()).await.unwrap_or_else(|_| {
             let context = "a store did not answer a read of the comparison in time";
             Err(Error::new(ErrorKind::Timeout, context))
         });
+        failures.note(&answer, config.give_up_after);
         match answer {
             Err(error) if error.is_transient() && tries < TRIES => {
                 tries += 1;

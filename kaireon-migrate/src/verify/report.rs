@@ -2,6 +2,7 @@
 
 use kaireon_core::time::Timestamp;
 use kaireon_core::{Dimension, ErrorKind, InteractionId, Period, RecommendationId};
+use serde::Serialize;
 
 use crate::{Side, Verification};
 
@@ -52,6 +53,11 @@ pub enum Why {
     /// More was unlike than [`passes`](crate::VerifyConfig::passes) of
     /// [`suspects`](crate::VerifyConfig::suspects) hold.
     TooMany,
+    /// The archive could not be read, which names customers whose rows were purged.
+    Unlisted {
+        /// How it failed.
+        error: ErrorKind,
+    },
     /// The summary was written to during every look at it, and was never seen equal.
     Busy,
 }
@@ -64,6 +70,18 @@ pub struct NotCompared {
     pub parts: u64,
     /// Why.
     pub why: Why,
+}
+
+/// Whether the summaries of customers without any row were compared, whom no read of a store lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum WithoutRows {
+    /// They were, of those whom the tenant's archive names as purged
+    /// ([`Verifier::with_archive`](crate::Verifier::with_archive)).
+    Compared,
+    /// They were not.
+    NotCompared,
 }
 
 /// What differs, named so that an operator finds it: by ids of records, never by customer or attributes.
@@ -175,6 +193,11 @@ pub struct VerifyReport {
     pub suspects_held: usize,
     /// The most customers that were remembered at once.
     pub customers_held: usize,
+    /// Before when rows were left out, as asked ([`kept_from`](crate::VerifyConfig::kept_from)).
+    pub kept_from: Option<Timestamp>,
+    /// Whether customers who have no row left, because retention has purged them all, were among those whose summaries were
+    /// compared.
+    pub without_rows: WithoutRows,
     /// What it says of each kind.
     pub kinds: Vec<KindReport>,
 }
@@ -206,6 +229,8 @@ impl VerifyReport {
             extra: sum(|kind| kind.extra),
             different: sum(|kind| kind.different),
             not_compared: sum(|kind| kind.not_compared.iter().map(|part| part.parts.max(1)).sum()),
+            left_out: sum(|kind| kind.left_out),
+            kept_from: self.kept_from,
         }
     }
 }

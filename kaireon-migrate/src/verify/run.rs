@@ -9,7 +9,7 @@ use kaireon_core::{CustomerId, Error, ErrorKind, InteractionStore, Result};
 use tokio::time::{Instant, sleep};
 
 use super::fold::Hasher;
-use super::pace::{Pace, ask};
+use super::pace::{Failures, Pace, ask};
 use super::report::Why;
 use super::row::Row;
 use super::summaries::Customers;
@@ -37,6 +37,8 @@ pub(super) struct Run<'a> {
     pub(super) of: &'a Verifier,
     pub(super) hasher: Hasher,
     pub(super) pace: Pace,
+    /// Of both sides.
+    pub(super) failures: [Failures; 2],
     pub(super) read: AtomicU64,
     /// The most suspects and customers that were held at once.
     pub(super) suspects: AtomicUsize,
@@ -46,6 +48,10 @@ pub(super) struct Run<'a> {
 impl Run<'_> {
     pub(super) fn store(&self, side: Side) -> &dyn InteractionStore {
         self.of.stores[at(side)].as_ref()
+    }
+
+    pub(super) const fn failures(&self, side: Side) -> &Failures {
+        &self.failures[at(side)]
     }
 
     pub(super) const fn replica(&self) -> Side {
@@ -59,7 +65,7 @@ impl Run<'_> {
         call: impl Fn(&'s dyn InteractionStore) -> BoxFuture<'s, Result<T>> + Send,
     ) -> Result<T, Why> {
         let store = self.store(side);
-        ask(self.of.config.read_deadline, || call(store))
+        ask(&self.of.config, self.failures(side), || call(store))
             .await
             .map_err(|error| failed(side, &error))
     }
@@ -119,7 +125,7 @@ impl Run<'_> {
         let mut pause = PAUSES.0;
         loop {
             let look = || outbox.backlog(Lane::Replicate, &self.of.tenant);
-            let backlog = match ask(config.read_deadline, look).await {
+            let backlog = match ask(config, self.failures(self.of.authority), look).await {
                 Ok(backlog) => backlog,
                 Err(error) if error.kind() == ErrorKind::Unsupported => return Ok(()),
                 Err(_) => return Err(Why::Behind),

@@ -5,11 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use futures_util::future::join_all;
+use kaireon_archive::{DayPosition, Kind as ArchiveKind, SummaryLine};
 use kaireon_core::store::{Accepted, SummaryQuery};
-use kaireon_core::{CustomerId, Decision, Dimension, Interaction, Period, Stats, Summary};
+use kaireon_core::time::Timestamp;
+use kaireon_core::{
+    CustomerId, Decision, Dimension, Error, ErrorKind, Interaction, Period, Result, Stats, Summary,
+};
 use parking_lot::Mutex;
 
 use super::report::{Difference, Kind, KindReport, Name, Why};
+use super::rest::{self, Rests};
 use super::run::{Run, SIDES};
 use crate::Side;
 
@@ -21,6 +26,9 @@ const WAITING: usize = 1_024;
 
 /// How many more looks a summary gets that is written to during each, than one that is unlike.
 const PATIENCE: u32 = 4;
+
+/// How many lines of the archive are read at once.
+const CHUNK: usize = 1_000;
 
 /// The customers of one part of the digests: which were met, and what was found of them.
 pub(super) struct Customers(Mutex<State>);
@@ -72,7 +80,7 @@ impl State {
 }
 
 /// By what a summary is told from the others of its customer.
-type Key = (Dimension, Arc<str>, Period);
+pub(super) type Key = (Dimension, Arc<str>, Period);
 
 impl Customers {
     pub(super) fn new(most: usize) -> Self {
@@ -135,6 +143,7 @@ impl Customers {
 
     /// Ends with those who wait and, where there were more customers than are remembered at once, with the other parts.
     pub(super) async fn finish(self, run: &Run<'_>, pass: u32) -> KindReport {
+        self.list_or_say(run).await;
         let parts = match self.0.lock().halved {
             0 => 0,
             halved => 1_u128 << halved.min(127),
@@ -151,6 +160,7 @@ impl Customers {
                     self.unknown(why);
                 }
             }
+            self.list_or_say(run).await;
         }
         let (round, waiting) = {
             let mut state = self.0.lock();
@@ -164,6 +174,38 @@ impl Customers {
             report.not_compared(1, why);
         }
         report
+    }
+
+    /// Meets the customers whom the archive names as purged.
+    async fn list_or_say(&self, run: &Run<'_>) {
+        if let Err(error) = self.list(run).await {
+            let error = error.kind();
+            self.unknown(Why::Unlisted { error });
+        }
+    }
+
+    async fn list(&self, run: &Run<'_>) -> Result<()> {
+        let Some(archive) = &run.of.archive else {
+            return Ok(());
+        };
+        for found in archive.days(&run.of.tenant, ArchiveKind::Summaries).await? {
+            let mut day =
+                archive.read_day::<SummaryLine>(&run.of.tenant, found.day, DayPosition::start(), CHUNK);
+            while let Some(chunk) = day.next().await? {
+                if !chunk.bad.is_empty() {
+                    let context = "the archive has lines of summaries that cannot be read";
+                    return Err(Error::new(ErrorKind::Corrupt, context));
+                }
+                let mut met: Vec<CustomerId> = Vec::new();
+                for line in chunk.records {
+                    if met.last() != Some(&line.value.customer) {
+                        met.push(line.value.customer);
+                    }
+                }
+                self.meet(run, met).await;
+            }
+        }
+        Ok(())
     }
 
     /// Meets the customers of one part on one side.
@@ -187,6 +229,8 @@ impl Customers {
                 if look > 0 {
                     tokio::time::sleep(run.of.config.pause).await;
                 }
+                let since = run.of.clock.now() - run.of.config.clock_skew;
+                let rests = join_all(open.iter().map(|open| open.rests(run, since))).await;
                 let earlier =
                     join_all(open.iter().map(|open| of(run, run.of.authority, &open.customer))).await;
                 behind = run.passed(run.of.clock.now()).await.err();
@@ -199,6 +243,10 @@ impl Customers {
                         (Err(why), _) | (_, Err(why)) => open.failed = Some(why),
                     }
                     still.push(open);
+                }
+                if behind.is_none() {
+                    let settled = still.iter_mut().zip(rests);
+                    join_all(settled.map(|(open, rests)| open.settle(run, rests, since))).await;
                 }
                 let rounds = run.of.config.rounds.max(1);
                 let ended: Vec<Open>;
@@ -241,7 +289,7 @@ impl Customers {
     }
 }
 
-async fn of(run: &Run<'_>, side: Side, customer: &CustomerId) -> Result<Vec<Summary>, Why> {
+pub(super) async fn of(run: &Run<'_>, side: Side, customer: &CustomerId) -> Result<Vec<Summary>, Why> {
     let query = SummaryQuery::new(run.of.tenant.clone(), customer.clone());
     run.ask(side, |store| store.get_summaries(query.clone())).await
 }
@@ -278,6 +326,33 @@ impl Open {
             unlike: BTreeMap::new(),
             failed: None,
         }
+    }
+
+    /// Whether some of them were written to during the look, so that it says nothing of them.
+    fn is_busy(&self) -> bool {
+        self.failed.is_none() && self.unlike.values().any(|verdict| verdict.definite.is_none())
+    }
+
+    /// What the authority's summaries hold beside its last rows, where the last look said nothing of some.
+    async fn rests(&self, run: &Run<'_>, since: Timestamp) -> Option<Rests> {
+        match self.is_busy() {
+            true => rest::read(run, run.of.authority, &self.customer, since).await,
+            false => None,
+        }
+    }
+
+    /// Takes those for alike of which nothing else is definite, and which hold the same beside the last rows; `before` is
+    /// the authority's part before the lane had passed.
+    async fn settle(&mut self, run: &Run<'_>, before: Option<Rests>, since: Timestamp) {
+        let Some(before) = before.filter(|_| self.is_busy()) else {
+            return;
+        };
+        let Some(alike) = rest::alike(run, &self.customer, &before, since).await else {
+            return;
+        };
+        let settled = |key: &Key, verdict: &mut Verdict| verdict.definite.is_none() && alike.contains(key);
+        let settled = self.unlike.extract_if(.., settled);
+        self.equal.extend(settled.map(|(key, _)| key));
     }
 
     fn is_settled(&self, rounds: u32) -> bool {

@@ -376,7 +376,7 @@ async fn look<R: Row>(run: &Run<'_>, suspects: &[Suspect<R::Place>]) -> Vec<Look
     let places: Vec<R::Place> = suspects.iter().map(|suspect| suspect.place.clone()).collect();
     let tenant = &run.of.tenant;
     let of = async |side| {
-        let look = super::pace::ask(run.of.config.read_deadline, || {
+        let look = super::pace::ask(&run.of.config, run.failures(side), || {
             R::Place::look(&places, run.store(side), tenant)
         });
         look.await.map_err(|error| super::run::failed(side, &error))

@@ -1,12 +1,7 @@
 //! What a backfill may begin from, and what ends it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use kaireon_core::store::{
-    BatchOutcome, FenceRequest, FenceState, RecordBatch, Recorded, StoreCapabilities, SummaryQuery,
-};
-use kaireon_core::{Error, ErrorKind, Result, TenantId};
-use kaireon_migrate::{BackfillState, Missing, Phase, Refused, Side};
+use kaireon_core::{Error, ErrorKind};
+use kaireon_migrate::{BackfillState, Missing, Phase, Refused};
 
 use super::*;
 
@@ -20,7 +15,7 @@ async fn refusal(world: &World) -> Vec<Missing> {
     missing
 }
 
-fn missing_of(refused: &Error) -> Vec<Missing> {
+pub(super) fn missing_of(refused: &Error) -> Vec<Missing> {
     assert_eq!(refused.kind(), ErrorKind::Conflict);
     let source = std::error::Error::source(refused).unwrap();
     source.downcast_ref::<Refused>().unwrap().missing.clone()
@@ -184,71 +179,4 @@ async fn an_archive_that_loses_the_export_meanwhile_is_not_taken_for_applied() {
     assert_eq!(missing_of(&refused), [Missing::Export]);
     let known = world.switch.settings().read(&tenant()).await.unwrap();
     assert_eq!(known.setting.phase, Phase::Backfilling);
-}
-
-/// A store that says it has come no further than this; `u64::MAX` where it says how far it has.
-#[derive(Debug)]
-struct Restored(Arc<dyn InteractionStore>, Arc<AtomicU64>);
-
-impl Restored {
-    fn told(&self, mut fence: FenceState) -> FenceState {
-        fence.sequence = fence.sequence.min(self.1.load(Ordering::SeqCst));
-        fence
-    }
-}
-
-#[async_trait::async_trait]
-impl InteractionStore for Restored {
-    fn capabilities(&self) -> StoreCapabilities {
-        self.0.capabilities()
-    }
-
-    async fn record_event(&self, event: Interaction) -> Result<Recorded> {
-        self.0.record_event(event).await
-    }
-
-    async fn record_events(&self, batch: RecordBatch<Interaction>) -> Result<BatchOutcome<Recorded>> {
-        self.0.record_events(batch).await
-    }
-
-    async fn get_summaries(&self, query: SummaryQuery) -> Result<Vec<Summary>> {
-        self.0.get_summaries(query).await
-    }
-
-    async fn disconnect(&self) -> Result<()> {
-        self.0.disconnect().await
-    }
-
-    async fn fence(&self, tenant: &TenantId) -> Result<FenceState> {
-        self.0.fence(tenant).await.map(|fence| self.told(fence))
-    }
-
-    async fn raise_fence(&self, request: FenceRequest) -> Result<FenceState> {
-        self.0.raise_fence(request).await.map(|fence| self.told(fence))
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_export_that_has_seen_more_than_the_source_has_is_not_enough() {
-    let at = Arc::new(AtomicU64::new(u64::MAX));
-    let known = Arc::clone(&at);
-    let world = World::asked_by(memory(), memory(), |source, target| {
-        (Arc::new(Restored(source, known)), target)
-    });
-    let world = world.await;
-    world.fill(0..20).await;
-    world.start().await;
-    for number in 20..30 {
-        world.switch.record_event(event(number)).await.unwrap();
-    }
-    world.export().await;
-    // Back to where the lanes were confirmed, which nobody has seen it beyond but the export.
-    let setting = world.switch.settings().read(&tenant()).await.unwrap().setting;
-    let confirmed = setting.under_way().unwrap().in_force.unwrap().source;
-    at.store(confirmed.sequence, Ordering::SeqCst);
-    let side = Side::Source;
-    let refused = world.backfiller().begin(&tenant(), "test", "CHG-1").await;
-    assert_eq!(missing_of(&refused.unwrap_err()), [Missing::SameStore { side }]);
-    at.store(u64::MAX, Ordering::SeqCst);
-    world.begin().await;
 }

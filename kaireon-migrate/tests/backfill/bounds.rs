@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use kaireon_core::memory::MemoryStore;
+use kaireon_core::memory::{MemoryOptions, MemoryPlace, MemoryStore};
 use kaireon_core::outbox::Outbox;
 use kaireon_core::store::{
     BatchOutcome, FenceRequest, FenceState, Generation, Page, RecordBatch, Recorded, ScanCursor,
@@ -118,7 +118,10 @@ async fn a_backfill_keeps_within_its_bounds() {
         assert!(ended.success() && said.contains("1 passed"), "{ended}: {failed}");
         return;
     }
-    let hollow = || -> Arc<dyn InteractionStore> { Arc::new(Hollow(MemoryStore::new())) };
+    let hollow = || -> Arc<dyn InteractionStore> {
+        let options = MemoryOptions::default().with_master_key(KEY);
+        Arc::new(Hollow(MemoryPlace::new(options).open()))
+    };
     let world = World::new(hollow(), hollow()).await;
     world.start().await;
     let place = Place::folder(world.folder.path()).unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use kaireon_archive::RetentionPolicy;
 use kaireon_core::store::PurgeReceipt;
 use kaireon_core::time::ManualClock;
-use kaireon_migrate::{BackfillState, Phase};
+use kaireon_migrate::{BackfillState, Kind as VerifyKind, Phase, Side, Verifier, Why, WithoutRows};
 use kaireon_testkit::fault::{Fault, Faulty, Plan};
 
 use super::faults::edit;
@@ -211,4 +211,67 @@ async fn no_row_is_read_from_the_source() {
     assert!(report.completed.is_some());
     assert_eq!(plan.made(), 0, "no such call was made");
     world.is_equal().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn summaries_of_customers_without_rows_are_compared_where_the_archive_names_them() {
+    let world = World::new(memory(), memory()).await;
+    world.fill(0..200).await;
+    world.export().await;
+    // Everything that there is.
+    retain(&world, noon() + TimeDelta::days(20)).await;
+    assert!(rows(world.source.as_ref()).await.is_empty());
+    world.start().await;
+    world.export().await;
+    world.begin().await;
+    let report = in_time(world.backfiller().run(&tenant())).await.unwrap();
+    assert!(report.completed.is_some(), "{report:?}");
+    world.is_equal().await;
+    let verify = async |archive: Option<&Archive>| {
+        let (source, target) = (Arc::clone(&world.source), Arc::clone(&world.target));
+        let verifier =
+            Verifier::new(tenant(), source, target, Side::Source).with_config(crate::verify::config());
+        let verifier = match archive {
+            Some(archive) => verifier.with_archive(archive.clone()),
+            None => verifier,
+        };
+        verifier.run().await.unwrap()
+    };
+    let unlisted = verify(None).await;
+    assert!(unlisted.is_clean(), "{unlisted:?}");
+    assert_eq!(unlisted.without_rows, WithoutRows::NotCompared);
+    assert_eq!(unlisted.of(VerifyKind::Summaries).unwrap().equal, 0);
+    let listed = verify(Some(&world.archive)).await;
+    assert!(listed.is_clean(), "{listed:?}");
+    assert_eq!(listed.without_rows, WithoutRows::Compared);
+    assert!(
+        listed.of(VerifyKind::Summaries).unwrap().equal >= 10 * 3,
+        "{listed:?}"
+    );
+    // One more contact of somebody who has no row.
+    let more = event(7).edited(|row| {
+        row.idempotency_key = kaireon_core::IdempotencyKey::new("one more").unwrap();
+    });
+    crate::verify::put(world.target.as_ref(), [more.unwrap()]).await;
+    assert!(verify(None).await.is_clean(), "nobody is listed");
+    let unlike = verify(Some(&world.archive)).await;
+    assert!(
+        unlike.of(VerifyKind::Summaries).unwrap().different > 0,
+        "{unlike:?}"
+    );
+    // An archive that cannot be read is never a pass.
+    let folder = world.folder.path().join("exports/acme/summaries");
+    let mut objects = Vec::new();
+    collect(&folder, &mut objects);
+    for object in objects {
+        std::fs::write(object, "damaged").unwrap();
+    }
+    let unread = verify(Some(&world.archive)).await;
+    let reasons = &unread.of(VerifyKind::Summaries).unwrap().not_compared;
+    assert!(
+        reasons
+            .iter()
+            .any(|part| matches!(part.why, Why::Unlisted { .. })),
+        "{unread:?}"
+    );
 }

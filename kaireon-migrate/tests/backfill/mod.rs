@@ -10,7 +10,8 @@ mod faults;
 mod fills;
 mod kills;
 mod pace;
-mod server;
+mod restored;
+pub(crate) mod server;
 mod turns;
 
 use std::collections::BTreeMap;
@@ -47,7 +48,7 @@ fn noon() -> Timestamp {
 }
 
 /// Interaction `number`: seven hours after the one before, over twelve days.
-fn event(number: u64) -> Interaction {
+pub(crate) fn event(number: u64) -> Interaction {
     let hours = i64::try_from(7 * (number % 40)).unwrap();
     Interaction::builder("acme", customer(number))
         .id(format!("id-{number}"))
@@ -78,7 +79,7 @@ fn decision(number: u64) -> Decision {
     .unwrap()
 }
 
-fn memory() -> Arc<dyn InteractionStore> {
+pub(crate) fn memory() -> Arc<dyn InteractionStore> {
     Arc::new(MemoryPlace::new(MemoryOptions::default().with_master_key(KEY)).open())
 }
 
@@ -88,14 +89,14 @@ async fn embedded(at: &Path) -> Arc<dyn InteractionStore> {
 }
 
 /// A tenant that is to be moved from one store to another, and the archive of the first.
-struct World {
-    folder: TempDir,
-    source: Arc<dyn InteractionStore>,
-    target: Arc<dyn InteractionStore>,
-    archive: Archive,
+pub(crate) struct World {
+    pub(crate) folder: TempDir,
+    pub(crate) source: Arc<dyn InteractionStore>,
+    pub(crate) target: Arc<dyn InteractionStore>,
+    pub(crate) archive: Archive,
     exporter: Exporter,
-    settings: Arc<dyn SettingsStore>,
-    switch: SwitchStore,
+    pub(crate) settings: Arc<dyn SettingsStore>,
+    pub(crate) switch: SwitchStore,
     migrator: Migrator,
 }
 
@@ -136,12 +137,12 @@ fn switch_with(
 }
 
 impl World {
-    async fn new(source: Arc<dyn InteractionStore>, target: Arc<dyn InteractionStore>) -> Self {
+    pub(crate) async fn new(source: Arc<dyn InteractionStore>, target: Arc<dyn InteractionStore>) -> Self {
         Self::asked_by(source, target, |source, target| (source, target)).await
     }
 
     /// A world whose switch has other handles on the stores than the test.
-    async fn asked_by(
+    pub(crate) async fn asked_by(
         source: Arc<dyn InteractionStore>,
         target: Arc<dyn InteractionStore>,
         wrap: impl FnOnce(
@@ -172,7 +173,7 @@ impl World {
     }
 
     /// So many interactions, and a decision to every fifth.
-    async fn fill(&self, numbers: std::ops::Range<u64>) {
+    pub(crate) async fn fill(&self, numbers: std::ops::Range<u64>) {
         fill(&self.source, numbers).await;
     }
 
@@ -217,13 +218,13 @@ impl World {
     }
 
     /// The one that holds most.
-    fn largest(&self) -> PathBuf {
+    pub(crate) fn largest(&self) -> PathBuf {
         let size = |path: &PathBuf| path.metadata().unwrap().len();
         self.objects().into_iter().max_by_key(size).unwrap()
     }
 
     /// Both sides hold the same rows, decisions and summaries, and nothing lies in a lane of the target's.
-    async fn is_equal(&self) {
+    pub(crate) async fn is_equal(&self) {
         is_equal(&self.source, &self.target).await;
     }
 }
@@ -271,7 +272,7 @@ async fn export(exporter: &Exporter) {
 }
 
 /// Looks every 10 ms, and keeps little to itself.
-fn config() -> BackfillConfig {
+pub(crate) fn config() -> BackfillConfig {
     BackfillConfig {
         parallel: 3,
         chunk_records: 20,
@@ -281,7 +282,7 @@ fn config() -> BackfillConfig {
     }
 }
 
-async fn decisions(store: &dyn InteractionStore) -> BTreeMap<String, Accepted<Decision>> {
+pub(crate) async fn decisions(store: &dyn InteractionStore) -> BTreeMap<String, Accepted<Decision>> {
     let mut query = ScanQuery::new(tenant());
     let mut found = BTreeMap::new();
     loop {
@@ -305,7 +306,7 @@ async fn all_summaries(store: &dyn InteractionStore) -> Vec<Vec<Summary>> {
     all
 }
 
-async fn is_equal(source: &Arc<dyn InteractionStore>, target: &Arc<dyn InteractionStore>) {
+pub(crate) async fn is_equal(source: &Arc<dyn InteractionStore>, target: &Arc<dyn InteractionStore>) {
     let (source, target) = (source.as_ref(), target.as_ref());
     assert_eq!(rows(source).await, rows(target).await);
     assert_eq!(decisions(source).await, decisions(target).await);
@@ -331,7 +332,7 @@ async fn until(backfiller: &Backfiller, holds: impl Fn(&BackfillProgress) -> boo
 }
 
 /// What should end, does; a test that hangs says where.
-async fn in_time<T>(what: impl Future<Output = T>) -> T {
+pub(crate) async fn in_time<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(120), what)
         .await
         .expect("it ends")

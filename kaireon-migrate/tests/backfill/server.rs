@@ -10,18 +10,18 @@ use sqlx::{AssertSqlSafe, Connection, Executor};
 use crate::switch::KEY;
 
 /// A schema of its own on the server.
-pub(super) struct Server {
+pub(crate) struct Server {
     url: String,
     schema: String,
 }
 
 impl Server {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let id = InteractionId::fresh().to_string().replace('-', "");
         Self::of(format!("kaireon_backfill_{}", &id[12..]))
     }
 
-    pub(super) fn of(schema: String) -> Self {
+    pub(crate) fn of(schema: String) -> Self {
         let url = std::env::var("KAIREON_TEST_PG_URL");
         Self {
             url: url.unwrap_or_else(|_| panic!("KAIREON_TEST_PG_URL is set in service mode")),
@@ -29,11 +29,15 @@ impl Server {
         }
     }
 
-    pub(super) fn schema(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub(crate) fn schema(&self) -> &str {
         &self.schema
     }
 
-    pub(super) async fn store(&self) -> Arc<dyn InteractionStore> {
+    pub(crate) async fn store(&self) -> Arc<dyn InteractionStore> {
         let connect = PgConnectConfig {
             url: self.url.clone(),
             ..PgConnectConfig::default()
@@ -46,7 +50,7 @@ impl Server {
         Arc::new(PgStore::connect(config).await.unwrap())
     }
 
-    pub(super) async fn drop_schema(self) {
+    pub(crate) async fn drop_schema(self) {
         let mut connection = sqlx::PgConnection::connect(&self.url).await.unwrap();
         let drop = format!("DROP SCHEMA {} CASCADE", self.schema);
         connection.execute(AssertSqlSafe(drop)).await.unwrap();

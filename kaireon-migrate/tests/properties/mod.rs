@@ -118,7 +118,10 @@ impl World {
                 1 => Step::Replicated {
                     replication: still(at),
                 },
-                2 => Step::ReadsCompared { reads: agreeing(at) },
+                2 => Step::ReadsCompared {
+                    reads: agreeing(at),
+                    by: None,
+                },
                 3 => Step::ReadFrom { side: Side::Target },
                 4 if self.setting.phase == Phase::Verifying => Step::PassGate,
                 4 => Step::CutOver,
@@ -200,10 +203,12 @@ impl World {
                     compared: 600 * u64::from(pick.other),
                     ..agreeing(at)
                 },
+                by: None,
             },
             8 => Step::Observe {
                 side,
                 mark: self.any_mark(pick, side),
+                epoch: (count > 0).then_some(Epoch(count)),
             },
             9 => Step::PassGate,
             10 => Step::ReadFrom { side },
@@ -409,6 +414,8 @@ fn clean(at: Timestamp) -> Verification {
         extra: 0,
         different: 0,
         not_compared: 0,
+        left_out: 0,
+        kept_from: None,
     }
 }
 

@@ -310,6 +310,8 @@ async fn step(hands: &Hands, known: &Known, dice: &mut fastrand::Rng) -> Result<
                 extra: 0,
                 different: 0,
                 not_compared: 0,
+                left_out: 0,
+                kept_from: None,
             };
             change(ask(Step::Verified { verification })).await?;
             hands.migrator.measure(&tenant()).await?;

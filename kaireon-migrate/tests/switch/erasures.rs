@@ -1,14 +1,17 @@
 //! Erasing a customer while a tenant is moved.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use kaireon_core::outbox::Lane;
+use kaireon_core::digest::MasterKey;
+use kaireon_core::memory::{MemoryOptions, MemoryPlace};
+use kaireon_core::outbox::{Lane, LaneSet};
 use kaireon_core::store::{Erasure, ErasureId, Generation, Purge};
 use kaireon_core::time::Clock;
 use kaireon_core::{CustomerId, ErrorKind, InteractionStore};
-use kaireon_migrate::{DualWrite, Step};
+use kaireon_migrate::{DualWrite, Settings, Step, Stores, SwitchConfig, SwitchStore, TenantSetting};
 
-use super::{World, emptied, event, rows, summaries, tenant};
+use super::{KEY, NAMES, World, emptied, event, name, rows, summaries, tenant};
 
 fn erasure(customer: &str) -> Erasure {
     Erasure {
@@ -16,6 +19,33 @@ fn erasure(customer: &str) -> Erasure {
         customer: CustomerId::new(customer).unwrap(),
         id: ErasureId::new("ticket-1").unwrap(),
     }
+}
+
+/// Its tombstones would name nobody on that store.
+#[test]
+fn a_store_that_was_made_with_another_key_is_refused() {
+    let world = World::new();
+    let other = MemoryPlace::new(MemoryOptions::default().with_master_key(MasterKey::new([8; 32])));
+    let switch = |second: MemoryPlace| {
+        let [old, new] = [&world.places[0], &second].map(MemoryPlace::open);
+        let stores: [Arc<dyn InteractionStore>; 2] = [Arc::new(old), Arc::new(new)];
+        let stores = Stores::new(NAMES.into_iter().map(name).zip(stores)).unwrap();
+        let first = TenantSetting::single(name("old"), LaneSet::NONE);
+        let settings = Settings::new(Arc::clone(&world.settings), first);
+        SwitchStore::new(stores, settings, SwitchConfig::new(KEY))
+    };
+    assert!(switch(world.places[1].clone()).is_ok());
+    let refused = switch(other).unwrap_err();
+    assert_eq!(
+        (refused.kind(), refused.field()),
+        (ErrorKind::Config, Some("master_key"))
+    );
+    assert!(
+        refused
+            .to_string()
+            .contains("new was made with another master key"),
+        "{refused}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

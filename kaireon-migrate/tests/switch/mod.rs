@@ -3,11 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a panic in a test is the report")]
 
 mod erasures;
+mod late;
 mod moves;
-mod one;
+pub(crate) mod one;
 mod reads;
 mod samples;
-mod suite;
+pub(crate) mod suite;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -159,6 +160,8 @@ impl Process {
             extra: 0,
             different: 0,
             not_compared: 0,
+            left_out: 0,
+            kept_from: None,
         };
         change(step(Step::Verified { verification })).await;
         self.migrator.measure(&tenant()).await.unwrap();

@@ -5,11 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use kaireon_core::outbox::Lane;
+use kaireon_core::outbox::{Lane, LaneSet};
 use kaireon_core::{ErrorKind, InteractionStore};
-use kaireon_migrate::{DualWrite, OldRows, Phase, Step, SwitchConfig};
+use kaireon_migrate::{
+    Backend, DualWrite, Migrator, OldRows, Phase, Settings, Step, Stores, SwitchConfig, SwitchStore,
+    TenantSetting,
+};
+use kaireon_testkit::fault::{Fault, Faulty, Plan};
 
-use super::{KEY, Process, World, emptied, event, rows, summaries, tenant};
+use super::{KEY, NAMES, Process, World, emptied, event, rows, summaries, tenant};
 
 /// Writers of one process, who note what was acknowledged.
 struct Writers {
@@ -310,6 +314,90 @@ async fn who_dies_in_the_middle_of_a_move_is_followed_by_another() {
             .is_new()
     );
     assert_eq!(rows(other.stores[1].as_ref()).await.len(), 1);
+    drop(relays);
+}
+
+/// A process to which one of the stores does not answer when a fence is to be raised.
+fn hung(world: &World, at: usize) -> Migrator {
+    let plan = Plan::script([("raise_fence", Fault::Hang); 40]);
+    let stores = [0, 1].map(|each| -> (Backend, Arc<dyn InteractionStore>) {
+        let store = world.places[each].open();
+        match each == at {
+            true => (
+                super::name(NAMES[each]),
+                Arc::new(Faulty::new(store, plan.clone())),
+            ),
+            false => (super::name(NAMES[each]), Arc::new(store)),
+        }
+    });
+    let first = TenantSetting::single(super::name(NAMES[0]), LaneSet::NONE);
+    let settings = Settings::new(Arc::clone(&world.settings), first);
+    let switch = SwitchStore::new(Stores::new(stores).unwrap(), settings, SwitchConfig::new(KEY)).unwrap();
+    Migrator::new(switch).with_clock(world.clock.clone())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_does_not_answer_does_not_keep_its_tenant_closed() {
+    let world = World::new();
+    let process = world.process();
+    let relays = process.replicate();
+    process.start(&world, DualWrite::Async).await;
+    process.make_ready(&world).await;
+    let cut_over = process.ask(Step::CutOver, &world);
+    let refused = hung(&world, 0).change(&tenant(), &cut_over).await.unwrap_err();
+    assert_eq!(
+        refused.kind(),
+        ErrorKind::Timeout,
+        "its fence is raised by who reaches it"
+    );
+    let kept = process.migrator.finish(&tenant()).await.unwrap().setting;
+    assert_eq!((kept.phase, kept.authority.as_str()), (Phase::Ready, "old"));
+    assert!(
+        process
+            .switch
+            .record_event(event("anna", 1))
+            .await
+            .unwrap()
+            .is_new()
+    );
+    drop(relays);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_side_that_does_not_answer_is_not_opened_and_one_that_is_left_by_force_is_not_waited_for() {
+    let world = World::new();
+    let process = world.process();
+    let relays = process.replicate();
+    process.start(&world, DualWrite::Async).await;
+    process.make_ready(&world).await;
+    let cut_over = process.ask(Step::CutOver, &world);
+    let kept = hung(&world, 1)
+        .change(&tenant(), &cut_over)
+        .await
+        .unwrap()
+        .setting;
+    assert_eq!((kept.phase, kept.authority.as_str()), (Phase::Ready, "old"));
+
+    let cut_over = process.ask(Step::CutOver, &world);
+    let moved = process
+        .migrator
+        .change(&tenant(), &cut_over)
+        .await
+        .unwrap()
+        .setting;
+    assert_eq!((moved.phase, moved.authority.as_str()), (Phase::CutOver, "new"));
+    let forced = process.ask(Step::RollBack, &world).forced();
+    let back = hung(&world, 1).change(&tenant(), &forced).await.unwrap().setting;
+    assert_eq!((back.phase, back.authority.as_str()), (Phase::Single, "old"));
+    assert!(
+        process
+            .switch
+            .record_event(event("anna", 1))
+            .await
+            .unwrap()
+            .is_new()
+    );
+    assert_eq!(rows(process.stores[0].as_ref()).await.len(), 1);
     drop(relays);
 }
 

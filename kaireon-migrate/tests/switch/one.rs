@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -26,9 +26,18 @@ pub(crate) struct Recordings {
     pub(crate) tenants: Mutex<BTreeSet<TenantId>>,
     /// Calls that were begun and not ended. Who is dropped before the other side has it leaves it to the entry.
     pub(crate) open: AtomicI64,
+    /// Grows with the beginning and with the end of each disconnection: it is odd while one is under way.
+    disconnections: AtomicU64,
+    /// Whether a call was open while the stores were disconnected: then it is left to the entry as well.
+    cut_short: AtomicBool,
 }
 
 impl Recordings {
+    /// Whether whoever was answered must find it on both sides.
+    pub(crate) fn are_whole(&self) -> bool {
+        self.open.load(Ordering::SeqCst) == 0 && !self.cut_short.load(Ordering::SeqCst)
+    }
+
     async fn of<T>(
         &self,
         tenants: impl IntoIterator<Item = TenantId>,
@@ -36,7 +45,12 @@ impl Recordings {
     ) -> Result<T> {
         self.tenants.lock().unwrap().extend(tenants);
         self.open.fetch_add(1, Ordering::SeqCst);
+        let before = self.disconnections.load(Ordering::SeqCst);
         let answer = call.await;
+        let behind = self.disconnections.load(Ordering::SeqCst);
+        if before != behind || before % 2 == 1 {
+            self.cut_short.store(true, Ordering::SeqCst);
+        }
         self.open.fetch_sub(1, Ordering::SeqCst);
         answer
     }
@@ -148,7 +162,11 @@ impl InteractionStore for One {
     }
 
     async fn disconnect(&self) -> Result<()> {
-        self.switch.disconnect().await
+        let disconnections = &self.recordings.disconnections;
+        disconnections.fetch_add(1, Ordering::SeqCst);
+        let disconnected = self.switch.disconnect().await;
+        disconnections.fetch_add(1, Ordering::SeqCst);
+        disconnected
     }
 }
 

@@ -166,6 +166,118 @@ async fn reads_are_left_out_where_too_many_are_compared() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_differed_once_is_forgotten_with_its_window() {
+    let world = World::new();
+    let mut config = sampling(1.0);
+    config.reads.window = Duration::from_millis(1_500);
+    config.reads.deadline = Duration::from_millis(200);
+    let plan = Plan::script([("get_summaries", Fault::Hang)]);
+    let process = verifying(&world, config, &plan).await;
+    read(&process, "anna").await;
+    let sample = compared(&process, 3).await;
+    assert_eq!(sample.different, 1, "a fluke");
+    let forgotten = async {
+        loop {
+            read(&process, "anna").await;
+            let known = process.migrator.note_reads(&tenant()).await.unwrap();
+            let sample = known.setting.under_way().unwrap().evidence.reads.unwrap();
+            if sample.compared > 0 && sample.different == 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), forgotten)
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_samples_of_two_processes_are_evidence_together() {
+    let world = World::new();
+    let plan = Plan::script([("get_summaries", Fault::Hang)]);
+    let mut config = sampling(1.0);
+    config.reads.deadline = Duration::from_millis(200);
+    let first = verifying(&world, config, &plan).await;
+    read(&first, "anna").await;
+    assert_eq!(compared(&first, 3).await.different, 1);
+    let second = world.process_with(sampling(1.0));
+    // Who has compared nothing hides nothing.
+    let known = second.migrator.note_reads(&tenant()).await.unwrap();
+    let sample = known.setting.under_way().unwrap().evidence.reads.unwrap();
+    assert_eq!((sample.compared, sample.different), (3, 1));
+    read(&second, "anna").await;
+    let sample = compared(&second, 6).await;
+    assert_eq!(
+        (sample.compared, sample.different),
+        (6, 1),
+        "and who has is added"
+    );
+    // Each in place of its own last one, and none once it is old.
+    let known = second.migrator.note_reads(&tenant()).await.unwrap();
+    assert_eq!(
+        known
+            .setting
+            .under_way()
+            .unwrap()
+            .evidence
+            .reads
+            .unwrap()
+            .compared,
+        6
+    );
+    world.clock.advance(chrono::TimeDelta::hours(2));
+    let known = second.migrator.note_reads(&tenant()).await.unwrap();
+    let sample = known.setting.under_way().unwrap().evidence.reads.unwrap();
+    assert_eq!(
+        (sample.compared, sample.different),
+        (3, 0),
+        "the first said nothing since"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn comparisons_end_with_the_switch() {
+    let world = World::new();
+    let plan = Plan::script([("history", Fault::Hang); 40]);
+    let mut config = sampling(1.0);
+    config.reads.deadline = Duration::from_secs(3_600);
+    let process = verifying(&world, config, &plan).await;
+    let query = HistoryQuery::new(tenant(), of("anna"));
+    process.switch.history(query).await.unwrap();
+    let store = Arc::downgrade(&process.stores[0]);
+    let begun = async {
+        while plan.made() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), begun)
+        .await
+        .unwrap();
+    process.switch.disconnect().await.unwrap();
+    drop(process);
+    assert!(store.upgrade().is_none(), "no task holds a store any more");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trace_of_a_store_that_does_not_answer_ends() {
+    let world = World::new();
+    let plan = Plan::script([("history", Fault::Hang)]);
+    let mut config = sampling(0.0);
+    config.reads.deadline = Duration::from_millis(100);
+    let process = verifying(&world, config, &plan).await;
+    let query = HistoryQuery::new(tenant(), of("anna"));
+    let trace = tokio::time::timeout(Duration::from_secs(60), process.switch.trace_history(query));
+    let trace = trace.await.unwrap().unwrap();
+    assert_eq!(trace.agreement, Agreement::Unknown);
+    assert!(trace.answered.answer.is_ok());
+    assert_eq!(
+        trace.other.unwrap().answer.unwrap_err().kind(),
+        ErrorKind::Timeout
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_read_is_compared_by_default_or_without_a_migration() {
     let world = World::new();
     let plan = Plan::script([]);

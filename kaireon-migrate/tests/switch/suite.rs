@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use kaireon_core::InteractionStore;
 use kaireon_core::digest::MasterKey;
 use kaireon_core::outbox::LaneSet;
-use kaireon_core::time::{Clock, ManualClock};
+use kaireon_core::time::{Clock, ManualClock, Timestamp};
 use kaireon_migrate::{Change, DualWrite, Policy, Step, SwitchConfig, TenantSetting, transition};
 use kaireon_testkit::StoreFixture;
 
@@ -15,12 +15,46 @@ use super::one::{One, Recordings};
 use super::{KEY, World, name};
 
 /// Where each tenant of a case stands from the start.
-enum Stands {
+#[derive(Clone, Copy)]
+pub(crate) enum Stands {
     OnOne,
     /// Every record is brought to the other store before its caller is answered.
     OnBoth,
     /// The same after a cut-over.
     Moved,
+}
+
+impl Stands {
+    /// The setting of every tenant.
+    pub(crate) fn setting(self, now: Timestamp) -> TenantSetting {
+        let ask = |setting: &TenantSetting, step| {
+            let change = Change::new(step, "test", "CHG-1", now).unwrap();
+            transition(setting, &change.forced()).unwrap()
+        };
+        let mut setting = TenantSetting::single(name("old"), LaneSet::NONE);
+        if !matches!(self, Self::OnOne) {
+            let start = Step::Start {
+                target: name("new"),
+                dual_write: DualWrite::Strict {
+                    budget: Duration::from_secs(30),
+                },
+                policy: Policy::default(),
+            };
+            setting = ask(&setting, start);
+        }
+        if matches!(self, Self::Moved) {
+            let draining = ask(&setting, Step::CutOver);
+            let open = Step::Open {
+                drained: kaireon_migrate::Drained::Unreachable,
+                opened: kaireon_migrate::StoreMark {
+                    incarnation: 1,
+                    sequence: 1,
+                },
+            };
+            setting = ask(&draining, open);
+        }
+        setting
+    }
 }
 
 struct Switched {
@@ -32,32 +66,7 @@ struct Switched {
 impl Switched {
     fn new(stands: Stands) -> Self {
         let world = World::new();
-        let ask = |setting: &TenantSetting, step| {
-            let change = Change::new(step, "test", "CHG-1", world.clock.now()).unwrap();
-            transition(setting, &change.forced()).unwrap()
-        };
-        let mut first = TenantSetting::single(name("old"), LaneSet::NONE);
-        if !matches!(stands, Stands::OnOne) {
-            let start = Step::Start {
-                target: name("new"),
-                dual_write: DualWrite::Strict {
-                    budget: Duration::from_secs(30),
-                },
-                policy: Policy::default(),
-            };
-            first = ask(&first, start);
-        }
-        if matches!(stands, Stands::Moved) {
-            let draining = ask(&first, Step::CutOver);
-            let open = Step::Open {
-                drained: kaireon_migrate::Drained::Unreachable,
-                opened: kaireon_migrate::StoreMark {
-                    incarnation: 1,
-                    sequence: 1,
-                },
-            };
-            first = ask(&draining, open);
-        }
+        let first = stands.setting(world.clock.now());
         Self {
             world,
             first,
@@ -85,8 +94,7 @@ impl StoreFixture for Switched {
 
     /// Whoever is answered finds it on both sides.
     async fn close(&self) {
-        let open = self.recordings.open.load(std::sync::atomic::Ordering::SeqCst);
-        if self.first.under_way().is_none() || open > 0 {
+        if self.first.under_way().is_none() || !self.recordings.are_whole() {
             return;
         }
         let process = self.world.process();

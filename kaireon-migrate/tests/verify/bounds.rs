@@ -141,4 +141,10 @@ async fn what_retention_took_from_one_side_is_left_out_where_that_is_asked() {
         report.of(Kind::Interactions).unwrap().left_out,
         purged.interactions
     );
+    // Nor does whoever reads the evidence take it for a comparison of everything.
+    let evidence = report.evidence();
+    assert!(evidence.left_out >= purged.interactions, "{evidence:?}");
+    assert_eq!(evidence.kept_from, Some(before));
+    let whole = pair.verifier(config()).run().await.unwrap().evidence();
+    assert_eq!((whole.left_out, whole.kept_from), (0, None));
 }

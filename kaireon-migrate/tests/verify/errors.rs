@@ -79,6 +79,39 @@ async fn a_read_that_is_not_answered_is_never_a_pass() {
 }
 
 #[tokio::test]
+async fn a_store_that_hangs_is_not_asked_about_everything() {
+    let config = VerifyConfig {
+        read_deadline: Duration::from_millis(50),
+        give_up_after: 6,
+        concurrency: 4,
+        ..config()
+    };
+    for side in [Side::Source, Side::Target] {
+        let plan = Plan::script([("get_summaries", Fault::Hang); 4_000]);
+        let pair = faulty(side, &plan).await;
+        let report = pair.verifier(config.clone()).run().await.unwrap();
+        check(&report, Kind::Summaries, side, ErrorKind::Timeout);
+        check(&report, Kind::Tombstones, side, ErrorKind::Timeout);
+        assert!(plan.made() <= 10, "{} of thirty customers", plan.made());
+    }
+}
+
+#[tokio::test]
+async fn failures_that_are_not_in_a_row_are_no_reason_to_give_up() {
+    let once = [("scan", Fault::Before), ("tombstones", Fault::Before)];
+    let plan = Plan::script(once);
+    let pair = faulty(Side::Target, &plan).await;
+    let config = VerifyConfig {
+        give_up_after: 2,
+        concurrency: 1,
+        ..config()
+    };
+    let report = pair.verifier(config).run().await.unwrap();
+    assert_eq!(plan.made(), 2);
+    assert!(report.is_clean(), "{report:?}");
+}
+
+#[tokio::test]
 async fn a_failure_that_passes_is_read_over() {
     for (operation, _) in READS {
         let plan = Plan::script([(operation, Fault::Before)]);
@@ -140,6 +173,10 @@ async fn bounds_of_zero_are_refused() {
         },
         VerifyConfig {
             rounds: 0,
+            ..config()
+        },
+        VerifyConfig {
+            give_up_after: 0,
             ..config()
         },
         VerifyConfig {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use kaireon_core::CustomerId;
 use kaireon_core::store::{Accepted, Generation, HistoryQuery, Origin, Purge, RecordBatch, Tombstone};
 use kaireon_core::time::{Clock, SystemClock};
+use kaireon_core::{CustomerId, InteractionStore};
 use kaireon_migrate::{Kind, KindReport, Name, VerifyReport};
 
 use super::{Pair, days_ago, decision, erase, put, put_decision, row};
@@ -81,23 +81,7 @@ impl Flaw {
                 let batch = RecordBatch::accepted(Origin::Backfill, [accepted]);
                 assert!(target.record_events(batch).await.unwrap().is_complete());
             }
-            Self::OtherSummary => {
-                // A row that only the target counts, and that retention has taken from it since.
-                put(target, [row("still-5", 78, days_ago(40))]).await;
-                for store in [source, target] {
-                    let before = days_ago(30);
-                    store
-                        .purge_before(Purge {
-                            tenant: tenant(),
-                            before,
-                        })
-                        .await
-                        .unwrap();
-                }
-                let query = HistoryQuery::new(tenant(), CustomerId::new("still-5").unwrap());
-                let rows = target.history(query).await.unwrap().items;
-                assert!(rows.iter().all(|row| row.timestamp > days_ago(30)));
-            }
+            Self::OtherSummary => counted_on(pair, target).await,
             Self::MissingDecision => put_decision(source, decision("still-5", 77, "flow", days_ago(2))).await,
             Self::ExtraDecision => put_decision(target, decision("still-5", 77, "flow", days_ago(2))).await,
             Self::OtherDecision => {
@@ -179,4 +163,22 @@ impl Flaw {
         };
         assert_eq!(named, expected.into_iter().collect::<Vec<_>>(), "{self:?}");
     }
+}
+
+/// Lets one side alone count a row that retention has taken from it since.
+pub(crate) async fn counted_on(pair: &Pair, side: &dyn InteractionStore) {
+    put(side, [row("still-5", 78, days_ago(40))]).await;
+    for store in [&pair.source, &pair.target] {
+        let before = days_ago(30);
+        store
+            .purge_before(Purge {
+                tenant: tenant(),
+                before,
+            })
+            .await
+            .unwrap();
+    }
+    let query = HistoryQuery::new(tenant(), CustomerId::new("still-5").unwrap());
+    let rows = side.history(query).await.unwrap().items;
+    assert!(rows.iter().all(|row| row.timestamp > days_ago(30)));
 }

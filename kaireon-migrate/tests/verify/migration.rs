@@ -7,7 +7,7 @@ use kaireon_core::{ErrorKind, InteractionStore, TenantId};
 use kaireon_migrate::{Kind, Missing, Phase, Refused, Side, Step, Verifier};
 
 use super::config;
-use crate::switch::{Process, World, emptied, event, tenant};
+use crate::switch::{Process, World, emptied, event, rows, tenant};
 
 async fn missing(process: &Process, world: &World) -> Vec<Missing> {
     let pass = process.ask(Step::PassGate, world);
@@ -63,6 +63,34 @@ async fn the_gate_is_passed_by_a_comparison_that_found_the_stores_equal() {
             .any(|missing| matches!(missing, Missing::Equality { .. }))
     );
     drop(relays);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_erasure_that_was_cut_short_is_a_difference_once() {
+    // Its process died behind the authority's tombstone, and the caller with it: the authority is the same since, or another.
+    for erased_on in [0, 1] {
+        let world = World::new();
+        let process = world.process();
+        for customer in ["anna", "bert"] {
+            process.switch.record_event(event(customer, 1)).await.unwrap();
+        }
+        let relays = process.replicate();
+        process.to_verifying(&world).await;
+        super::erase(process.stores[erased_on].as_ref(), "anna").await;
+        let (report, known) = process.migrator.verify(&tenant(), config()).await.unwrap();
+        let stones = report.of(Kind::Tombstones).unwrap();
+        let found = [stones.missing, stones.extra];
+        assert_eq!(found[erased_on], 1, "{report:?}");
+        let evidence = known.setting.under_way().unwrap().evidence.verification.unwrap();
+        assert!(evidence.differences() > 0, "what was found is what was found");
+        let (report, _) = process.migrator.verify(&tenant(), config()).await.unwrap();
+        assert!(report.is_clean(), "{report:?}");
+        for store in &process.stores {
+            let left = rows(store.as_ref()).await;
+            assert_eq!(left.len(), 1, "bert is still there: {left:?}");
+        }
+        drop(relays);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
