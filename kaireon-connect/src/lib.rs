@@ -6,6 +6,11 @@
 //! | feature | what it brings |
 //! |---|---|
 //! | `postgres` | pool, what lies between, TLS, migrations, the table of SQLSTATEs |
+//! | `redis` | topologies, TLS, reconnecting, the table of Redis's error codes |
 
 #[cfg(feature = "postgres")]
 pub mod postgres;
+#[cfg(feature = "redis")]
+pub mod redis;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod text;

@@ -8,6 +8,7 @@ pub mod erasure;
 pub mod expiry;
 mod fixture;
 pub mod flights;
+pub mod shared;
 pub mod stale;
 pub mod values;
 
@@ -46,6 +47,7 @@ macro_rules! __cache_cases {
                 if_absent_counts_what_has_expired_as_absent
                 if_present_replaces_only_what_is_there
                 if_present_counts_what_has_expired_as_absent
+                what_has_expired_of_a_customer_who_has_more_counts_as_absent
                 of_concurrent_callers_if_absent_one_sets
                 if_absent_never_replaces_what_is_set_meanwhile
             }
@@ -71,6 +73,15 @@ macro_rules! __cache_cases {
                 absence_is_fetched_again_unless_it_is_remembered
                 absence_is_remembered_for_its_ttl
                 fetch_options_out_of_bounds_are_invalid_input_naming_the_field
+            }
+            cache::shared {
+                what_one_process_sets_another_reads_replaces_and_deletes
+                a_value_ends_for_every_process
+                of_concurrent_processes_if_absent_one_sets
+                what_one_process_fetched_another_does_not_fetch_again
+                an_erasure_reaches_what_other_processes_keep
+                a_fetch_under_way_elsewhere_is_not_kept_behind_an_erasure
+                a_process_that_disconnects_leaves_the_others_at_work
             }
             cache::stale {
                 without_a_window_an_expired_value_is_fetched_anew

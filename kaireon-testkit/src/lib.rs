@@ -21,7 +21,7 @@
 //! | SIGKILL at random instants | [`crash::Driver`] |
 //! | errors before and after the effect, delays, hangs | [`fault::Faulty`], [`fault::Plan`] |
 //! | a connection that is cut, delayed or half-open, at a byte or at a message | [`proxy::Proxy`], [`proxy::Rule`] |
-//! | a server of a test's own, killed and started again (feature `postgres-server`) | `server::PostgresServer` |
+//! | a server of a test's own, killed and started again (features `postgres-server`, `redis-server`) | `server::PostgresServer`, `server::RedisServer` |
 //! | the suite through wrappers | [`Wrapped`] |
 //! | showing that the suite bites | [`broken::Flaw`], [`broken::Fixture`] |
 //! | the other contracts | [`publisher`], [`cache`], [`search`], [`limiter`], [`breaker`], [`settings`] |
@@ -41,7 +41,7 @@ pub mod outbox;
 pub mod proxy;
 pub mod publisher;
 pub mod search;
-#[cfg(feature = "postgres-server")]
+#[cfg(any(feature = "postgres-server", feature = "redis-server"))]
 pub mod server;
 pub mod settings;
 pub mod store;

@@ -4,10 +4,11 @@
 //! else uses: it is made in a new folder, listens on a port of its own and is gone when it is dropped.
 //!
 //! ```no_run
+//! # #[cfg(feature = "postgres-server")]
+//! # mod example {
 //! use kaireon_testkit::server::{PostgresServer, Shutdown};
 //!
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> std::io::Result<()> {
+//! # async fn example() -> std::io::Result<()> {
 //! // The folder of `initdb` and `postgres`, as `cargo xtask services up postgres` tells it.
 //! let programs = std::env::var("KAIREON_TEST_PG_BINDIR").expect("set KAIREON_TEST_PG_BINDIR");
 //! let mut server = PostgresServer::start(programs, &[("max_connections", "20")]).await?;
@@ -17,12 +18,29 @@
 //! // … what was acknowledged is there.
 //! # Ok(())
 //! # }
+//! # }
 //! ```
 
+#[cfg(feature = "postgres-server")]
 mod disk;
+#[cfg(feature = "postgres-server")]
 mod owner;
+#[cfg(any(feature = "postgres-server", feature = "redis-server"))]
+mod place;
+#[cfg(feature = "postgres-server")]
 mod postgres;
+#[cfg(feature = "redis-server")]
+mod redis;
+#[cfg(feature = "redis-server")]
+mod redis_group;
+#[cfg(feature = "postgres-server")]
 mod standby;
 
+#[cfg(feature = "postgres-server")]
 pub use disk::{Ballast, Disk, OnDisk};
+#[cfg(feature = "postgres-server")]
 pub use postgres::{PostgresServer, Shutdown};
+#[cfg(feature = "redis-server")]
+pub use redis::RedisServer;
+#[cfg(feature = "redis-server")]
+pub use redis_group::{RedisCluster, RedisSentinel};

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use kaireon_core::cache::{SetCondition, SetOptions};
+use kaireon_core::cache::{CacheKey, SetCondition, SetOptions};
 
-use super::fixture::{CacheFixture, key, pass};
+use super::fixture::{CacheFixture, customer, key, pass, tenant};
 use crate::world::together;
 
 const IF_ABSENT: SetOptions = SetOptions {
@@ -57,6 +57,32 @@ pub async fn if_present_counts_what_has_expired_as_absent(fixture: &dyn CacheFix
     pass(fixture, TTL * 2).await;
     assert!(!cache.set(&key("k"), TWO, IF_PRESENT).await.unwrap());
     assert_eq!(cache.get(&key("k")).await.unwrap(), None);
+}
+
+/// To every operation: what else the customer has is no reason to keep it alive.
+pub async fn what_has_expired_of_a_customer_who_has_more_counts_as_absent(fixture: &dyn CacheFixture) {
+    let cache = fixture.open().await;
+    let anna = |name: &str| CacheKey::of_customer(&tenant("a"), &customer("anna"), name).unwrap();
+    cache
+        .set(&anna("more"), ONE, SetOptions::default())
+        .await
+        .unwrap();
+    for name in ["if-present", "if-absent", "deleted", "erased"] {
+        cache.set(&anna(name), ONE, SetOptions::ttl(TTL)).await.unwrap();
+    }
+    pass(fixture, TTL * 2).await;
+    for name in ["if-present", "if-absent", "deleted", "erased"] {
+        assert_eq!(cache.get(&anna(name)).await.unwrap(), None, "{name}");
+    }
+    assert!(!cache.set(&anna("if-present"), TWO, IF_PRESENT).await.unwrap());
+    assert_eq!(cache.get(&anna("if-present")).await.unwrap(), None);
+    assert!(cache.set(&anna("if-absent"), TWO, IF_ABSENT).await.unwrap());
+    assert_eq!(cache.get(&anna("if-absent")).await.unwrap(), Some(TWO));
+    assert!(!cache.del(&anna("deleted")).await.unwrap());
+    if cache.capabilities().erasure {
+        let erased = cache.erase_customer(&tenant("a"), &customer("anna")).await;
+        assert_eq!(erased.unwrap(), 2, "two are alive");
+    }
 }
 
 /// And its value stays; over and over, also where an expired value lies in the way.

@@ -28,6 +28,12 @@ pub trait CacheFixture: Send + Sync {
     /// sees what the first sets and shares its flights.
     async fn open(&self) -> Arc<dyn CacheStore>;
 
+    /// A live handle as another process has it: it shares what is kept, and nothing in memory. Asked for where the
+    /// cache's capabilities say that it is shared, and there is one then.
+    async fn open_elsewhere(&self) -> Option<Arc<dyn CacheStore>> {
+        None
+    }
+
     /// Cleans up. Called once, also after a case that failed.
     async fn close(&self) {}
 
@@ -58,6 +64,10 @@ where
 {
     async fn open(&self) -> Arc<dyn CacheStore> {
         (self.1)(self.0.open().await)
+    }
+
+    async fn open_elsewhere(&self) -> Option<Arc<dyn CacheStore>> {
+        self.0.open_elsewhere().await.map(&self.1)
     }
 
     async fn close(&self) {

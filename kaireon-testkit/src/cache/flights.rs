@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use futures_util::future::{join, join_all};
+use futures_util::future::{Either, join, join_all, join3, select};
 use kaireon_core::cache::{CacheKey, CacheStore, CacheStoreExt, FetchOptions, SetOptions};
 use kaireon_core::{Error, ErrorKind};
 use tokio::sync::oneshot;
@@ -60,6 +60,26 @@ fn held(value: &str) -> (oneshot::Sender<()>, Fetch) {
         Ok(Some(value))
     };
     (go_on, Box::pin(fetch))
+}
+
+/// The same fetch, and how to know that it has begun: over a network that takes its time.
+fn told(fetch: Fetch) -> (oneshot::Receiver<()>, Fetch) {
+    let (begun, has_begun) = oneshot::channel();
+    let fetch = async move {
+        // Nobody may want to know any more.
+        let _ = begun.send(());
+        fetch.await
+    };
+    (has_begun, Box::pin(fetch))
+}
+
+/// Lets a call run until its fetch has begun.
+async fn begin(call: &mut Getting<'_>, has_begun: oneshot::Receiver<()>) {
+    let begun = timeout(SOON, select(call, has_begun)).await;
+    let Either::Right((begun, _)) = begun.expect("it must begin to fetch") else {
+        panic!("it was to fetch, and ended");
+    };
+    begun.expect("a fetch that is dropped has not begun");
 }
 
 /// Lets a call run until it waits for something.
@@ -153,8 +173,9 @@ pub async fn who_comes_after_a_failure_fetches_anew(fixture: &dyn CacheFixture) 
 pub async fn a_cancelled_fetcher_hands_over_to_one_who_waits(fixture: &dyn CacheFixture) {
     let field = Field::open(fixture).await;
     let (count, key) = (Count::default(), key("cancelled"));
-    let mut fetcher = field.get(&key, options(), Box::pin(std::future::pending()));
-    run(&mut fetcher).await;
+    let (begun, fetch) = told(Box::pin(std::future::pending()));
+    let mut fetcher = field.get(&key, options(), fetch);
+    begin(&mut fetcher, begun).await;
     let waiters = (0..50).map(|_| {
         let slow = Box::pin(async {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -182,17 +203,21 @@ pub async fn a_cancelled_fetcher_hands_over_to_one_who_waits(fixture: &dyn Cache
 pub async fn a_fetcher_that_panics_hands_over_to_one_who_waits(fixture: &dyn CacheFixture) {
     let field = Field::open(fixture).await;
     let key = key("panics");
-    let fetcher = field.get(
-        &key,
-        options(),
-        Box::pin(async {
-            tokio::time::sleep(Duration::from_millis(30)).await;
-            std::panic::resume_unwind(Box::new("the fetch panics"))
-        }),
-    );
+    let (go_on, going_on) = oneshot::channel::<()>();
+    let (begun, fetch) = told(Box::pin(async {
+        going_on.await.unwrap();
+        std::panic::resume_unwind(Box::new("the fetch panics"))
+    }));
+    let mut fetcher = field.get(&key, options(), fetch);
+    begin(&mut fetcher, begun).await;
     let waiter = field.get(&key, options(), bring("v"));
-    let both = join(AssertUnwindSafe(fetcher).catch_unwind(), waiter);
-    let (panicked, answered) = timeout(SOON, both).await.expect("who waits must not be stranded");
+    let panic_soon = async {
+        // Until who waits does.
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        go_on.send(()).unwrap();
+    };
+    let all = join3(AssertUnwindSafe(fetcher).catch_unwind(), waiter, panic_soon);
+    let (panicked, answered, ()) = timeout(SOON, all).await.expect("who waits must not be stranded");
     assert!(panicked.is_err());
     assert_eq!(answered.unwrap().unwrap(), b"v");
     field.check_empty();
@@ -203,8 +228,9 @@ pub async fn a_cancelled_waiter_strands_nobody(fixture: &dyn CacheFixture) {
     let field = Field::open(fixture).await;
     let key = key("waiter");
     let (go_on, fetch) = held("v");
+    let (begun, fetch) = told(fetch);
     let mut fetcher = field.get(&key, options(), fetch);
-    run(&mut fetcher).await;
+    begin(&mut fetcher, begun).await;
     let mut gone = field.get(&key, options(), never());
     run(&mut gone).await;
     let mut waiter = field.get(&key, options(), never());
@@ -220,8 +246,9 @@ pub async fn a_cancelled_waiter_strands_nobody(fixture: &dyn CacheFixture) {
 pub async fn keys_do_not_wait_for_each_other(fixture: &dyn CacheFixture) {
     let field = Field::open(fixture).await;
     let (go_on, fetch) = held("slow");
+    let (begun, fetch) = told(fetch);
     let mut slow = field.get(&key("slow"), options(), fetch);
-    run(&mut slow).await;
+    begin(&mut slow, begun).await;
     assert_eq!(
         answer(field.get(&key("fast"), options(), bring("fast"))).await,
         b"fast"
@@ -236,8 +263,9 @@ pub async fn callers_meet_across_handles(fixture: &dyn CacheFixture) {
     let field = Field::open(fixture).await;
     let (other, key) = (Field::open(fixture).await, key("handles"));
     let (go_on, fetch) = held("v");
+    let (begun, fetch) = told(fetch);
     let mut fetcher = field.get(&key, options(), fetch);
-    run(&mut fetcher).await;
+    begin(&mut fetcher, begun).await;
     let mut waiter = other.get(&key, options(), never());
     run(&mut waiter).await;
     go_on.send(()).unwrap();
@@ -276,8 +304,9 @@ pub async fn what_is_being_fetched_while_it_is_invalidated_is_not_kept(fixture: 
     let field = Field::open(fixture).await;
     let key = key("meanwhile");
     let (go_on, fetch) = held("old");
+    let (begun, fetch) = told(fetch);
     let mut early = field.get(&key, options(), fetch);
-    run(&mut early).await;
+    begin(&mut early, begun).await;
     field.cache.invalidate(&key).await.unwrap();
     assert_eq!(answer(field.get(&key, options(), bring("new"))).await, b"new");
     go_on.send(()).unwrap();

@@ -2,10 +2,9 @@
 
 use std::fs::File;
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -15,12 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::disk::{Disk, OnDisk};
 use super::owner::{Owner, said};
-
-/// How long a server may take to start, to recover or to end; two cores under a build are slow.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-/// How many ports are tried: between choosing one and listening on it another test may take it.
-const ATTEMPTS: u32 = 5;
+use super::place::{ATTEMPTS, PATIENCE, free_port, new_folder};
 
 /// What a client says first: version 3.0, user and database, both `postgres`.
 const GREETING: &[u8] = b"\0\0\0\x29\0\x03\0\0user\0postgres\0database\0postgres\0\0";
@@ -100,7 +94,7 @@ impl PostgresServer {
     /// A server that is not there yet, in a new folder.
     pub(super) async fn new(programs: impl Into<PathBuf>) -> io::Result<Self> {
         let owner = Owner::not_root().await?;
-        let folder = new_folder()?;
+        let folder = new_folder("postgres")?;
         owner.give(&folder).await?;
         Ok(Self {
             programs: programs.into(),
@@ -298,24 +292,6 @@ async fn takes_connections(port: u16) -> io::Result<()> {
     };
     let answered = timeout(Duration::from_secs(5), asked).await;
     answered.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-}
-
-fn new_folder() -> io::Result<PathBuf> {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let name = format!("kaireon-postgres-{}-{count}", std::process::id());
-    let folder = std::env::temp_dir().join(name);
-    match std::fs::remove_dir_all(&folder) {
-        // Of an earlier process with the same number.
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    std::fs::create_dir(&folder)?;
-    Ok(folder)
-}
-
-fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
 /// The processes that this one started and that still run; each leads a group of its own, so no signal to a group

@@ -1,9 +1,9 @@
-//! The broken cache.
+//! The broken cache: one that processes share.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,19 +11,39 @@ use bytes::Bytes;
 use kaireon_core::cache::{CacheCapabilities, CacheKey, CacheStore, Flights, SetCondition, SetOptions};
 use kaireon_core::memory::MemoryCache;
 use kaireon_core::time::ManualClock;
-use kaireon_core::{CustomerId, Result, TenantId};
+use kaireon_core::{CustomerId, Error, Result, TenantId};
 use parking_lot::Mutex;
 
 use super::flaw::Flaw;
 
-/// A cache that works, behind a layer that alters one rule of it.
-pub(super) struct Broken {
-    flaw: Option<Flaw>,
+/// What the handles of all processes have in common.
+pub(super) struct Kept {
     inner: MemoryCache,
     /// Every key that was ever set and not deleted since.
     ever: Mutex<HashSet<CacheKey>>,
+    /// Who was erased, and by which process: others keep nothing any more that they fetched for them.
+    erased: Mutex<HashSet<(String, String, usize)>>,
+}
+
+impl Kept {
+    pub(super) fn new(clock: &ManualClock) -> Self {
+        Self {
+            inner: MemoryCache::with_clock(Arc::new(clock.clone())),
+            ever: Mutex::default(),
+            erased: Mutex::default(),
+        }
+    }
+}
+
+/// A cache that works, behind a layer that alters one rule of it, as one process has it.
+pub(super) struct Broken {
+    flaw: Option<Flaw>,
+    process: usize,
+    kept: Arc<Kept>,
+    closed: AtomicBool,
     /// What `peek` would show that only remembers.
     peeked: Mutex<HashMap<CacheKey, Bytes>>,
+    own: Flights,
     flights: Vec<Flights>,
     calls: AtomicUsize,
 }
@@ -35,13 +55,15 @@ impl fmt::Debug for Broken {
 }
 
 impl Broken {
-    pub(super) fn new(flaw: Option<Flaw>, clock: &ManualClock) -> Self {
+    pub(super) fn new(flaw: Option<Flaw>, process: usize, kept: Arc<Kept>, clock: &ManualClock) -> Self {
         let clock = || Arc::new(clock.clone());
         Self {
             flaw,
-            inner: MemoryCache::with_clock(clock()),
-            ever: Mutex::default(),
+            process,
+            kept,
+            closed: AtomicBool::new(false),
             peeked: Mutex::default(),
+            own: Flights::with_clock(clock()),
             flights: (0..64).map(|_| Flights::with_clock(clock())).collect(),
             calls: AtomicUsize::new(0),
         }
@@ -49,6 +71,24 @@ impl Broken {
 
     fn has(&self, flaw: Flaw) -> bool {
         self.flaw == Some(flaw)
+    }
+
+    fn check_open(&self, operation: &'static str) -> Result<()> {
+        match self.closed.load(Ordering::SeqCst) {
+            true => Err(Error::disconnected("broken", operation)),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether another process erased the customer for whom this was fetched.
+    fn is_held(&self, key: &CacheKey) -> bool {
+        let Some(customer) = key.customer().filter(|_| key.as_str().starts_with('\u{1}')) else {
+            return false;
+        };
+        let erased = self.kept.erased.lock();
+        erased
+            .iter()
+            .any(|(of, who, by)| of == key.tenant() && who == customer && *by != self.process)
     }
 
     fn key(&self, key: &CacheKey) -> CacheKey {
@@ -68,17 +108,24 @@ impl Broken {
 #[async_trait]
 impl CacheStore for Broken {
     fn capabilities(&self) -> CacheCapabilities {
-        self.inner.capabilities()
+        let mut capabilities = self.kept.inner.capabilities();
+        capabilities.shared = true;
+        capabilities
     }
 
     async fn get(&self, key: &CacheKey) -> Result<Option<Bytes>> {
-        self.inner.get(&self.key(key)).await
+        self.check_open("get")?;
+        self.kept.inner.get(&self.key(key)).await
     }
 
     async fn set(&self, key: &CacheKey, value: Bytes, mut options: SetOptions) -> Result<bool> {
+        self.check_open("set")?;
         options.check()?;
+        if self.is_held(key) {
+            return Ok(false);
+        }
         let key = self.key(key);
-        let known = self.ever.lock().contains(&key);
+        let known = self.kept.ever.lock().contains(&key);
         match self.flaw {
             Some(Flaw::ExpiredCountsAsPresent) if options.condition == SetCondition::IfAbsent && known => {
                 return Ok(false);
@@ -87,7 +134,7 @@ impl CacheStore for Broken {
                 options.condition = SetCondition::Always;
             }
             Some(Flaw::LooksThenSets) if options.condition == SetCondition::IfAbsent => {
-                if self.inner.get(&key).await?.is_some() {
+                if self.kept.inner.get(&key).await?.is_some() {
                     return Ok(false);
                 }
                 tokio::time::sleep(Duration::from_millis(1)).await;
@@ -106,17 +153,18 @@ impl CacheStore for Broken {
                 .entry(key.clone())
                 .or_insert_with(|| value.clone());
         }
-        let set = self.inner.set(&key, value, options).await?;
+        let set = self.kept.inner.set(&key, value, options).await?;
         if set {
-            self.ever.lock().insert(key);
+            self.kept.ever.lock().insert(key);
         }
         Ok(set)
     }
 
     async fn del(&self, key: &CacheKey) -> Result<bool> {
+        self.check_open("del")?;
         let key = self.key(key);
-        let known = self.ever.lock().remove(&key);
-        let deleted = self.inner.del(&key).await?;
+        let known = self.kept.ever.lock().remove(&key);
+        let deleted = self.kept.inner.del(&key).await?;
         Ok(deleted || (known && self.has(Flaw::CountsExpiredAsDeleted)))
     }
 
@@ -132,7 +180,12 @@ impl CacheStore for Broken {
     }
 
     async fn erase_customer(&self, tenant: &TenantId, customer: &CustomerId) -> Result<u64> {
-        let keys: Vec<CacheKey> = self.ever.lock().iter().cloned().collect();
+        self.check_open("erase_customer")?;
+        if !self.has(Flaw::ErasureForgetsFlightsElsewhere) {
+            let who = (tenant.to_string(), customer.to_string(), self.process);
+            self.kept.erased.lock().insert(who);
+        }
+        let keys: Vec<CacheKey> = self.kept.ever.lock().iter().cloned().collect();
         let erased = |key: &CacheKey| {
             let framed = key.as_str().starts_with('\u{1}');
             let same = match self.flaw {
@@ -149,20 +202,24 @@ impl CacheStore for Broken {
         }
         let mut count = 0;
         for key in keys.iter().filter(|key| erased(key)) {
-            count += u64::from(self.inner.del(key).await?);
-            self.ever.lock().remove(key);
+            count += u64::from(self.kept.inner.del(key).await?);
+            self.kept.ever.lock().remove(key);
         }
         Ok(count)
     }
 
     async fn ping(&self) -> Result<()> {
-        self.inner.ping().await
+        self.kept.inner.ping().await
     }
 
     async fn disconnect(&self) -> Result<()> {
         match self.has(Flaw::WorksAfterDisconnect) {
-            true => Ok(()),
-            false => self.inner.disconnect().await,
+            true => return Ok(()),
+            false => self.closed.store(true, Ordering::SeqCst),
+        }
+        match self.has(Flaw::DisconnectsEverybody) {
+            true => self.kept.inner.disconnect().await,
+            false => Ok(()),
         }
     }
 
@@ -171,26 +228,32 @@ impl CacheStore for Broken {
             let call = self.calls.fetch_add(1, Ordering::SeqCst);
             return &self.flights[call % self.flights.len()];
         }
-        self.inner.flights()
+        &self.own
     }
 
     fn peek(&self, key: &CacheKey) -> Option<Bytes> {
+        if self.check_open("peek").is_err() && !self.has(Flaw::PeekRemembers) {
+            return None;
+        }
         match self.has(Flaw::PeekRemembers) {
             true => self.peeked.lock().get(key).cloned(),
-            false => self.inner.peek(&self.key(key)),
+            false => self.kept.inner.peek(&self.key(key)),
         }
     }
 
     fn peek_fetched(&self, key: &CacheKey) -> Option<Bytes> {
+        if self.check_open("peek").is_err() {
+            return None;
+        }
         match self.flaw {
-            Some(Flaw::PeekFetchedShowsWhatWasSet) => self.inner.peek(&self.key(key)),
+            Some(Flaw::PeekFetchedShowsWhatWasSet) => self.kept.inner.peek(&self.key(key)),
             Some(Flaw::PeekRemembers | Flaw::PeekFetchedRemembers) => {
                 let peeked = self.peeked.lock();
                 let mut known = peeked.iter();
                 let found = known.find(|(known, _)| known.as_str() == key.fetched_str());
                 found.map(|(_, value)| value.clone())
             }
-            _ => self.inner.peek_fetched(key),
+            _ => self.kept.inner.peek_fetched(key),
         }
     }
 }

@@ -11,7 +11,7 @@ use kaireon_core::time::{ManualClock, from_millis};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::cache::Broken;
+use super::cache::{Broken, Kept};
 use super::flaw::Flaw;
 use crate::cache::{CacheFixture, Fetch, Fetched};
 
@@ -21,6 +21,7 @@ pub struct Fixture {
     flaw: Option<Flaw>,
     clock: ManualClock,
     cache: Arc<Broken>,
+    elsewhere: Arc<Broken>,
     table: Arc<Mutex<HashMap<CacheKey, Stranding>>>,
     failures: Arc<Mutex<HashMap<CacheKey, kaireon_core::Error>>>,
 }
@@ -36,11 +37,18 @@ impl Fixture {
     #[must_use]
     pub fn new(flaw: Option<Flaw>) -> Self {
         let clock = ManualClock::at(from_millis(1_700_000_000_000).expect("a time of 2023"));
-        let cache = Arc::new(Broken::new(flaw, &clock));
+        let kept = Arc::new(Kept::new(&clock));
+        let theirs = match flaw {
+            Some(Flaw::KeepsForItself) => Arc::new(Kept::new(&clock)),
+            _ => Arc::clone(&kept),
+        };
+        let cache = Arc::new(Broken::new(flaw, 0, kept, &clock));
+        let elsewhere = Arc::new(Broken::new(flaw, 1, theirs, &clock));
         Self {
             flaw,
             clock,
             cache,
+            elsewhere,
             table: Arc::default(),
             failures: Arc::default(),
         }
@@ -86,6 +94,10 @@ async fn through(cache: &dyn CacheStore, key: &CacheKey, options: FetchOptions, 
 impl CacheFixture for Fixture {
     async fn open(&self) -> Arc<dyn CacheStore> {
         Arc::<Broken>::clone(&self.cache)
+    }
+
+    async fn open_elsewhere(&self) -> Option<Arc<dyn CacheStore>> {
+        Some(Arc::<Broken>::clone(&self.elsewhere))
     }
 
     fn clock(&self) -> Option<ManualClock> {

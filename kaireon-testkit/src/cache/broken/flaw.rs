@@ -54,6 +54,12 @@ pub enum Flaw {
     IgnoresJitter,
     /// What was fetched lies where `get` finds it.
     KeepsUnderThePlainKey,
+    /// It says that it is shared, and each process has its own.
+    KeepsForItself,
+    /// An erasure lets what another process is fetching be kept.
+    ErasureForgetsFlightsElsewhere,
+    /// A process that disconnects closes the cache for all.
+    DisconnectsEverybody,
 }
 
 impl Flaw {
@@ -84,19 +90,30 @@ impl Flaw {
         Self::ShowsStaleUnasked,
         Self::IgnoresJitter,
         Self::KeepsUnderThePlainKey,
+        Self::KeepsForItself,
+        Self::ErasureForgetsFlightsElsewhere,
+        Self::DisconnectsEverybody,
     ];
 
     /// The cases that must fail.
     #[must_use]
     pub fn caught_by(self) -> &'static [&'static str] {
         match self {
-            Self::ExpiredCountsAsPresent => &["if_absent_counts_what_has_expired_as_absent"],
-            Self::ExpiredComesToLife => &["if_present_counts_what_has_expired_as_absent"],
+            Self::ExpiredCountsAsPresent => &[
+                "if_absent_counts_what_has_expired_as_absent",
+                "what_has_expired_of_a_customer_who_has_more_counts_as_absent",
+            ],
+            Self::ExpiredComesToLife => &[
+                "if_present_counts_what_has_expired_as_absent",
+                "what_has_expired_of_a_customer_who_has_more_counts_as_absent",
+            ],
             Self::LooksThenSets => &[
                 "of_concurrent_callers_if_absent_one_sets",
                 "if_absent_never_replaces_what_is_set_meanwhile",
+                "of_concurrent_processes_if_absent_one_sets",
             ],
             Self::NeverExpires => &[
+                "what_has_expired_of_a_customer_who_has_more_counts_as_absent",
                 "a_value_is_gone_after_its_ttl_and_not_before",
                 "what_was_fetched_is_not_fetched_again",
                 "absence_is_remembered_for_its_ttl",
@@ -108,7 +125,10 @@ impl Flaw {
             Self::PeekFetchedRemembers | Self::PeekFetchedShowsWhatWasSet => {
                 &["peek_fetched_shows_what_was_fetched_and_nothing_else"]
             }
-            Self::CountsExpiredAsDeleted => &["an_expired_value_does_not_count_as_deleted"],
+            Self::CountsExpiredAsDeleted => &[
+                "an_expired_value_does_not_count_as_deleted",
+                "what_has_expired_of_a_customer_who_has_more_counts_as_absent",
+            ],
             Self::LeavesOutWhatIsMissing => {
                 &["many_values_are_read_set_and_deleted_in_the_order_of_the_keys"]
             }
@@ -137,6 +157,17 @@ impl Flaw {
             ],
             Self::IgnoresJitter => &["jitter_only_shortens_the_ttl"],
             Self::KeepsUnderThePlainKey => &["get_set_and_del_do_not_see_what_was_fetched"],
+            Self::KeepsForItself => &[
+                "what_one_process_sets_another_reads_replaces_and_deletes",
+                "a_value_ends_for_every_process",
+                "of_concurrent_processes_if_absent_one_sets",
+                "what_one_process_fetched_another_does_not_fetch_again",
+                "an_erasure_reaches_what_other_processes_keep",
+            ],
+            Self::ErasureForgetsFlightsElsewhere => {
+                &["a_fetch_under_way_elsewhere_is_not_kept_behind_an_erasure"]
+            }
+            Self::DisconnectsEverybody => &["a_process_that_disconnects_leaves_the_others_at_work"],
         }
     }
 
@@ -144,8 +175,12 @@ impl Flaw {
     #[must_use]
     pub fn may_fail(self) -> &'static [&'static str] {
         match self {
-            Self::ExpiredCountsAsPresent => &["of_concurrent_callers_if_absent_one_sets"],
+            Self::ExpiredCountsAsPresent => &[
+                "of_concurrent_callers_if_absent_one_sets",
+                "a_value_ends_for_every_process",
+            ],
             Self::NeverExpires => &[
+                "a_value_ends_for_every_process",
                 "setting_again_begins_a_new_ttl",
                 "an_expired_value_does_not_count_as_deleted",
                 "if_absent_counts_what_has_expired_as_absent",
@@ -156,6 +191,8 @@ impl Flaw {
             Self::KeepsTheFirstTtl => &["of_concurrent_callers_if_absent_one_sets"],
             Self::SharesTenants => &["erasing_a_customer_removes_what_carries_the_customer_and_nothing_else"],
             Self::PeekRemembers => &[
+                "what_one_process_sets_another_reads_replaces_and_deletes",
+                "an_erasure_reaches_what_other_processes_keep",
                 "a_value_is_gone_after_its_ttl_and_not_before",
                 "after_disconnect_calls_are_unavailable_and_not_applied",
                 "peek_fetched_shows_what_was_fetched_and_nothing_else",
@@ -168,6 +205,7 @@ impl Flaw {
                 "what_is_being_fetched_while_it_is_invalidated_is_not_kept",
             ],
             Self::PeekFetchedRemembers => &[
+                "an_erasure_reaches_what_other_processes_keep",
                 "what_was_fetched_is_not_fetched_again",
                 "erasing_a_customer_removes_what_was_fetched",
                 "invalidate_removes_what_was_fetched",
@@ -199,7 +237,13 @@ impl Flaw {
                 "a_failure_beyond_the_window_is_answered_with_the_error",
             ],
             Self::ShowsStaleUnasked => &["beyond_the_window_everybody_waits"],
+            Self::ErasureForgetsFetched => &["an_erasure_reaches_what_other_processes_keep"],
+            Self::KeepsForItself => &[
+                "a_fetch_under_way_elsewhere_is_not_kept_behind_an_erasure",
+                "a_process_that_disconnects_leaves_the_others_at_work",
+            ],
             Self::KeepsUnderThePlainKey => &[
+                "an_erasure_reaches_what_other_processes_keep",
                 "peek_fetched_shows_what_was_fetched_and_nothing_else",
                 "erasing_a_customer_removes_what_was_fetched",
                 "invalidate_removes_what_was_fetched",
