@@ -12,9 +12,7 @@ mod ticks;
 
 pub use breaker::InProcessBreaker;
 pub use cache::InProcessCache;
-pub use config::{
-    InProcessCacheConfig, InProcessLimiterConfig, MAX_BYTES_VARIABLE, MAX_VALUE_BYTES_VARIABLE,
-};
+pub use config::{InProcessCacheConfig, InProcessLimiterConfig, MAX_BYTES_VARIABLE};
 pub use limiter::InProcessLimiter;
 
 /// The backend's name, as its configuration value.

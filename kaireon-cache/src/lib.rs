@@ -3,6 +3,7 @@
 //! | feature | cache | limiter | breaker | for |
 //! |---|---|---|---|---|
 //! | `in-process` | [`InProcessCache`] | [`InProcessLimiter`] | [`InProcessBreaker`] | one process, in its memory |
+//! | `redis` | [`RedisCache`] | | | every process that reaches the same Redis |
 //!
 //! ```
 //! # #[cfg(feature = "in-process")]
@@ -32,9 +33,17 @@
 
 #[cfg(feature = "in-process")]
 mod in_process;
+#[cfg(feature = "redis")]
+mod redis;
 
 #[cfg(feature = "in-process")]
 pub use in_process::{
     InProcessBreaker, InProcessCache, InProcessCacheConfig, InProcessLimiter, InProcessLimiterConfig,
-    MAX_BYTES_VARIABLE, MAX_VALUE_BYTES_VARIABLE,
+    MAX_BYTES_VARIABLE,
 };
+#[cfg(feature = "redis")]
+pub use redis::{KEY_PREFIX_VARIABLE, RedisCache, RedisCacheConfig, RedisConnectConfig, RedisMode};
+
+/// The variable that sets the largest value, whatever the backend.
+#[cfg(any(feature = "in-process", feature = "redis"))]
+pub const MAX_VALUE_BYTES_VARIABLE: &str = "KAIREON_CACHE_MAX_VALUE_BYTES";

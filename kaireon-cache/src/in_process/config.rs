@@ -4,6 +4,7 @@ use kaireon_core::cache::MAX_CACHE_NAME_BYTES;
 use kaireon_core::{MAX_ID_BYTES, Result};
 
 use super::error;
+use crate::MAX_VALUE_BYTES_VARIABLE;
 
 /// What an entry costs beside its key and its value: places in the map and in its queues, the counts and headers of
 /// what is shared. Measured at 117 bytes on 64-bit machines (docs/decisions/0002).
@@ -14,8 +15,6 @@ pub(super) const MAX_KEY_BYTES: usize = 2 * MAX_ID_BYTES + MAX_CACHE_NAME_BYTES 
 
 /// The variable that sets [`InProcessCacheConfig::max_bytes`].
 pub const MAX_BYTES_VARIABLE: &str = "KAIREON_CACHE_MAX_BYTES";
-/// The variable that sets [`InProcessCacheConfig::max_value_bytes`].
-pub const MAX_VALUE_BYTES_VARIABLE: &str = "KAIREON_CACHE_MAX_VALUE_BYTES";
 
 /// How much the in-process cache may hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
