@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use kaireon_core::search::SearchIndex;
+use kaireon_core::store::ErasurePlace;
 use kaireon_core::{CacheStore, EventPublisher, InteractionStore, Result};
 
-use crate::migrate::{self, Migrated, PlannedStep};
 use crate::plan::Registries;
+use crate::tables::{self, Migrated, PlannedStep};
 use crate::{Config, Infra};
 
 /// Builds an [`Infra`], with backends of the host's own where it registers some.
@@ -108,6 +109,13 @@ impl InfraBuilder {
         self
     }
 
+    /// Makes a place of the host's own one that [`Infra::erase_customer`] goes through, behind those that it knows and in
+    /// the order in which they were given. Its count stands in the receipt under its name.
+    pub fn erasure_place(mut self, place: impl ErasurePlace + 'static) -> Self {
+        self.registries.places.push(Arc::new(place));
+        self
+    }
+
     /// Brings the tables of what the configuration names to this release's version, where it has tables; nothing is
     /// started. Run it once per release, by whoever may alter tables: any number of processes may call it at once,
     /// and those of the release before go on working meanwhile.
@@ -119,7 +127,7 @@ impl InfraBuilder {
     /// # Dropped futures
     /// Each version is applied wholly or not at all.
     pub async fn migrate(&self) -> Result<Vec<Migrated>> {
-        migrate::migrate(&self.config_or_env(), &self.registries).await
+        tables::migrate(&self.config_or_env(), &self.registries).await
     }
 
     /// What [`migrate`](Self::migrate) would do, with the statements that would run. Changes nothing.
@@ -130,7 +138,20 @@ impl InfraBuilder {
     /// # Dropped futures
     /// Nothing is left behind.
     pub async fn migration_plan(&self) -> Result<Vec<PlannedStep>> {
-        migrate::plan(&self.config_or_env(), &self.registries).await
+        tables::plan(&self.config_or_env(), &self.registries).await
+    }
+
+    /// Opens the tenant switch alone, with the stores that were registered among the names that it may have:
+    /// [`switch::open`](crate::switch::open).
+    ///
+    /// # Errors
+    /// As for [`switch::open`](crate::switch::open).
+    ///
+    /// # Dropped futures
+    /// As for [`switch::open`](crate::switch::open).
+    #[cfg(feature = "switch")]
+    pub async fn open_switch(&self) -> Result<crate::TenantSwitch> {
+        crate::switch::open_alone(&self.config_or_env(), &self.registries).await
     }
 
     fn config_or_env(&self) -> Config {

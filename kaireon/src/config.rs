@@ -26,6 +26,18 @@ pub const DATABASE_URL: &str = "DATABASE_URL";
 pub const REDIS_URL: &str = "REDIS_URL";
 /// The variable that says where embedded backends keep their files.
 pub const KAIREON_DATA_DIR: &str = "KAIREON_DATA_DIR";
+/// The variable of the key of the digests, the same for every store between which tombstones are moved.
+pub const KAIREON_MASTER_KEY: &str = "KAIREON_MASTER_KEY";
+/// The variable that names the stores which tenants may be on, and turns the tenant switch on.
+pub const KAIREON_SWITCH_STORES: &str = "KAIREON_SWITCH_STORES";
+/// The variable of the share of reads that the tenant switch compares.
+pub const KAIREON_SWITCH_READ_SAMPLE: &str = "KAIREON_SWITCH_READ_SAMPLE";
+/// The variable that chooses where the tenant switch keeps its settings.
+pub const KAIREON_SETTINGS_STORE: &str = "KAIREON_SETTINGS_STORE";
+/// The variable that says where the settings' database is.
+pub const KAIREON_SETTINGS_URL: &str = "KAIREON_SETTINGS_URL";
+/// The variable that says where the archive is.
+pub const KAIREON_ARCHIVE_URL: &str = "KAIREON_ARCHIVE_URL";
 
 /// Where embedded backends keep their files unless [`KAIREON_DATA_DIR`] says otherwise: relative to the working
 /// directory.
@@ -69,8 +81,8 @@ pub struct Config {
     /// `KAIREON_DATA_DIR`: where embedded backends keep their files, each in a folder of its own;
     /// [`DEFAULT_DATA_DIR`] when unset.
     pub data_dir: Option<PathBuf>,
-    /// Every other variable whose name begins with `KAIREON_`, for the factories of custom backends. Secrets, as
-    /// far as this crate knows.
+    /// Every other variable whose name begins with `KAIREON_`: those of the tenant switch, those that one backend reads, and
+    /// what the factories of custom backends look for. Secrets, as far as this crate knows.
     pub extra: BTreeMap<String, String>,
     /// How calls are tried again and for how long.
     pub calls: CallPolicy,
@@ -249,6 +261,13 @@ impl Config {
     #[must_use]
     pub fn with_data_dir(mut self, directory: impl Into<PathBuf>) -> Self {
         self.data_dir = Some(directory.into());
+        self
+    }
+
+    /// The same with another value of a variable whose name begins with `KAIREON_`: [`extra`](Self::extra).
+    #[must_use]
+    pub fn with_variable(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.extra.insert(name.into(), value.into());
         self
     }
 

@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use kaireon_core::breaker::CircuitBreaker;
 use kaireon_core::limiter::RateLimiter;
 use kaireon_core::search::SearchIndex;
-use kaireon_core::store::Erasure;
+use kaireon_core::store::{Erasure, ErasurePlace};
 use kaireon_core::{
     CacheStore, DynContainer, Effect, Error, ErrorKind, EventPublisher, InteractionStore, Result,
 };
@@ -136,6 +136,14 @@ impl Infra {
         Arc::clone(&self.0.current.load().handles.breaker)
     }
 
+    /// The tenant switch, where `KAIREON_SWITCH_STORES` names its stores: what moves tenants between them. Like each handle,
+    /// to be taken per request: once its stores are let go of, after a reset or a shutdown, it answers `Unavailable`.
+    #[cfg(feature = "switch")]
+    #[must_use]
+    pub fn tenant_switch(&self) -> Option<crate::TenantSwitch> {
+        self.0.current.load().tenant_switch().cloned()
+    }
+
     /// What was chosen for each concern, and why: what the start-up line says.
     #[must_use]
     pub fn startup(&self) -> Startup {
@@ -155,20 +163,37 @@ impl Infra {
         Health::of(&set).await
     }
 
-    /// Erases a customer from store, search index and cache, in this order, so that nothing recorded before the
-    /// store's tombstone finds its way back.
+    /// Erases a customer from store, search index, cache, the archive of a tenant switch and the
+    /// [places](InfraBuilder::erasure_place) of the host's own, in this order, so that nothing recorded before the store's
+    /// tombstone finds its way back. With a switch that is every store that the tenant may have been on; the receipt has
+    /// the generation and the counts of the one that decides for the tenant.
     ///
-    /// The same [`ErasureId`](kaireon_core::store::ErasureId) resumes what was interrupted; the store's counts are
-    /// then those of the first call, those of search index and cache of this one.
+    /// The same [`ErasureId`](kaireon_core::store::ErasureId) resumes what was interrupted; the store's and the archive's
+    /// counts are then those of the first call, those of search index and cache of this one.
     ///
     /// # Errors
-    /// As the store, the search index or the cache; what went before has been erased then, and a second call under
+    /// As the store, the search index, the cache, the archive or a place; what went before has been erased then, and a second call under
     /// the same id goes on. `Unsupported` where the store cannot erase; nothing was touched then.
     ///
     /// # Dropped futures
     /// Some parts may have been erased and others not: a second call under the same id goes on.
     pub async fn erase_customer(&self, request: Erasure) -> Result<Erased> {
-        erase(request, &*self.store(), &*self.search(), &*self.cache()).await
+        let (store, search, cache) = (self.store(), self.search(), self.cache());
+        let mut places: Vec<&dyn ErasurePlace> = Vec::new();
+        #[cfg(feature = "switch")]
+        let switch = self.tenant_switch();
+        #[cfg(feature = "switch")]
+        if let Some(archive) = switch.as_ref().and_then(|switch| switch.archive()) {
+            places.push(archive);
+        }
+        places.extend(
+            self.0
+                .registries
+                .places
+                .iter()
+                .map(|place| place as &dyn ErasurePlace),
+        );
+        erase(request, &*store, (&*search, &*cache), &places).await
     }
 
     /// Replaces the set of backends by what `config` says.

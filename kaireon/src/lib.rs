@@ -15,8 +15,9 @@
 //! | [`INTERACTION_STORE`] | `embedded` (feature `embedded`), `postgresql` or `pg` (feature `postgres`), `memory` (lost at exit) | `postgresql` where it is compiled in and `DATABASE_URL` is set, else `embedded` |
 //! | [`EVENT_PUBLISHER`] | `in-process`, `disabled` | `in-process` |
 //! | [`SEARCH_INDEX`] | `memory` (not persisted: index again after a start) | `memory` |
-//! | [`CACHE_STORE`] | `in-process` | `in-process` |
+//! | [`CACHE_STORE`] | `in-process`, `redis` (feature `redis`) | `redis` where it is compiled in and `REDIS_URL` is set, else `in-process` |
 //! | [`DATABASE_URL`], [`REDIS_URL`] | read for backends that are compiled in; checked in any case | |
+//! | [`KAIREON_SWITCH_STORES`] (feature `switch`) | the stores that tenants may be on, with commas between; `INTERACTION_STORE` is one of them, for tenants that have no setting | no switch: every tenant is on `INTERACTION_STORE` |
 //! | [`KAIREON_DATA_DIR`] | where embedded backends keep their files, each in a folder of its own | `data/kaireon` |
 //!
 //! Some variables are read by one backend, where it is chosen:
@@ -26,10 +27,22 @@
 //! | `KAIREON_MASTER_KEY` | the key of the digests of `embedded` and `postgresql`, 64 hexadecimal digits; the same for every store between which tombstones are moved | one is made and kept with the store |
 //! | `KAIREON_PG_SCHEMA`, `KAIREON_PG_…` | where the tables of `postgresql` are, and how the server is reached: the bounds of the pool, of statements and of locks, TLS, and what lies between | `kaireon`; as `PgConnectConfig` says |
 //! | `KAIREON_CACHE_MAX_BYTES` | how many bytes the entries of the `in-process` cache may take, at least twice the largest | 64 MiB |
-//! | `KAIREON_CACHE_MAX_VALUE_BYTES` | its largest value in bytes, from 1 | 1 MiB |
+//! | `KAIREON_CACHE_MAX_VALUE_BYTES` | the largest value of a cache in bytes, from 1 | 1 MiB |
+//! | `KAIREON_REDIS_KEY_PREFIX` | what every key on Redis begins with; two hosts that share a server and no cache have two | `kaireon:` |
+//! | `KAIREON_REDIS_…` | how Redis is reached: `MODE` and `MASTER` (one server, Sentinel, cluster), `SENTINEL_USERNAME`, `SENTINEL_PASSWORD`, `CA_FILE`, `CONNECT_TIMEOUT_MS`, `COMMAND_TIMEOUT_MS` | found out; as `RedisConnectConfig` says |
 //! | `KAIREON_EVENTS_MAX_PENDING` | the largest `max_pending` that a subscription to the `in-process` stream may ask for, from 1 | 1,048,576 |
 //!
-//! The tables of `postgresql` are made by [`InfraBuilder::migrate`], never by a start.
+//! With a switch, these are read as well:
+//!
+//! | variable | what it says | unset |
+//! |---|---|---|
+//! | [`KAIREON_MASTER_KEY`] | the key of the digests, the same on every store | it is needed |
+//! | [`KAIREON_SETTINGS_STORE`] | where tenants' settings are kept: `embedded` (files of one process), `postgresql`, `memory` (lost at exit) | `postgresql` where [`KAIREON_SETTINGS_URL`] is set or every store may have several processes, else `embedded` |
+//! | [`KAIREON_SETTINGS_URL`] | the database of `postgresql` settings, best one that is none of the stores' | `DATABASE_URL`, in the schema `{KAIREON_PG_SCHEMA}_settings` |
+//! | [`KAIREON_ARCHIVE_URL`] | the archive by which tenants are moved: `file:///var/lib/shop/archive`, or with feature `s3` `s3://bucket/prefix`, with `?endpoint=` and `&region=` for other services, and credentials from the environment, the container or the instance | none: tenants can only be switched directly |
+//! | [`KAIREON_SWITCH_READ_SAMPLE`] | the share of reads that is compared on both sides of a migration, from 0 to 1 | 0 |
+//!
+//! The tables of `postgresql`, as a store and as settings, are made by [`InfraBuilder::migrate`], never by a start.
 //!
 //! A name that [`InfraBuilder`] registers is a value as well. All of it is read and checked before anything is
 //! opened, and everything that is wrong is told in one error ([`Problems`]). One line at the start says what was
@@ -62,6 +75,10 @@
 //! |---|---|
 //! | `embedded` (default) | the embedded interaction store |
 //! | `postgres` | the interaction store on PostgreSQL 15 and newer |
+//! | `redis` | the cache on Redis 7 and newer: one server, under Sentinel, a cluster |
+//! | `switch` | the tenant switch: tenants on several stores, moved between them while they are used (`kaireon::switch`) |
+//! | `http` | the settings of the switch over HTTP, as an axum router and as plain functions (`kaireon::http`) |
+//! | `s3` | the switch's archive in S3 and what speaks its protocol |
 //! | `logging` | `logging::init`: logs as one JSON object per line, with a level filter |
 
 mod adapters;
@@ -70,10 +87,12 @@ mod config;
 mod erase;
 mod gate;
 mod health;
+#[cfg(feature = "http")]
+pub mod http;
 mod infra;
 #[cfg(feature = "logging")]
 pub mod logging;
-mod migrate;
+
 mod plan;
 mod problem;
 mod report;
@@ -81,19 +100,29 @@ mod set;
 mod signal;
 mod startup;
 mod stream;
+#[cfg(feature = "switch")]
+pub mod switch;
+mod tables;
 mod url;
 
 pub use builder::InfraBuilder;
 pub use config::{
     CACHE_STORE, CallPolicy, Config, DATABASE_URL, DEFAULT_DATA_DIR, EVENT_PUBLISHER, Handover,
-    INTERACTION_STORE, KAIREON_DATA_DIR, REDIS_URL, SEARCH_INDEX,
+    INTERACTION_STORE, KAIREON_ARCHIVE_URL, KAIREON_DATA_DIR, KAIREON_MASTER_KEY, KAIREON_SETTINGS_STORE,
+    KAIREON_SETTINGS_URL, KAIREON_SWITCH_READ_SAMPLE, KAIREON_SWITCH_STORES, REDIS_URL, SEARCH_INDEX,
 };
 pub use erase::Erased;
 pub use health::{Health, PartHealth, Status};
 pub use infra::Infra;
+#[cfg(feature = "switch")]
+pub use kaireon_archive as archive;
 pub use kaireon_core as core;
-pub use migrate::{Migrated, PlannedStep};
+#[cfg(feature = "switch")]
+pub use kaireon_migrate as migrate;
 pub use problem::{Problem, Problems};
 pub use report::{DrainReport, Outcome, Part};
 pub use signal::wait_for_shutdown_signal;
 pub use startup::{Choice, Startup};
+#[cfg(feature = "switch")]
+pub use switch::TenantSwitch;
+pub use tables::{Migrated, PlannedStep};

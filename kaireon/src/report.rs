@@ -10,21 +10,33 @@ use serde::Serialize;
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Part {
-    /// The interaction store, with its coalescing writer.
+    /// The interaction store, with its coalescing writer; each store of a tenant switch.
     Store,
     /// The relay from the store's outbox to the event stream.
     Relay,
+    /// The relays between the stores of a tenant switch. Absent without one.
+    Replication,
     /// The event stream, with its producers.
     Events,
     /// The search index.
     Search,
     /// The cache.
     Cache,
+    /// The settings of a tenant switch. Absent without one.
+    Settings,
 }
 
 impl Part {
     /// Every part, in the order in which a shutdown drains them.
-    pub const ALL: [Self; 5] = [Self::Relay, Self::Events, Self::Search, Self::Cache, Self::Store];
+    pub const ALL: [Self; 7] = [
+        Self::Relay,
+        Self::Replication,
+        Self::Events,
+        Self::Search,
+        Self::Cache,
+        Self::Store,
+        Self::Settings,
+    ];
 
     /// The part's name.
     #[must_use]
@@ -32,9 +44,11 @@ impl Part {
         match self {
             Self::Store => "store",
             Self::Relay => "relay",
+            Self::Replication => "replication",
             Self::Events => "events",
             Self::Search => "search",
             Self::Cache => "cache",
+            Self::Settings => "settings",
         }
     }
 }

@@ -1,72 +1,36 @@
 //! What lies between a store and an event stream: the `publish` lane of the outbox, and the relay that empties it.
 
 mod keeper;
+mod lane_use;
+mod listeners;
 mod readers;
+mod streams;
 
 use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures_core::Stream;
 use kaireon_core::outbox::{Destination, Lane, LaneSet};
-use kaireon_core::publisher::{Signal, Subscriber};
+use kaireon_core::publisher::Subscriber;
 use kaireon_core::relay::{PublishSink, Relay, RelayConfig};
-use kaireon_core::{Effect, Error, ErrorKind, EventPublisher, EventType, Outbox, Result};
+use kaireon_core::{Effect, Error, ErrorKind, EventPublisher, Outbox, Result};
+pub(crate) use lane_use::{LanePolicy, LaneUse, LaneWriters, Reach, Wants};
+pub(crate) use listeners::Listeners;
 use parking_lot::Mutex;
+pub(crate) use streams::Streams;
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-/// When recorded events are written into the `publish` lane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LanePolicy {
-    /// Never: the stream is disabled. What an earlier run left stays for the next one that has a stream.
-    Never,
-    /// Always: subscribers may be elsewhere.
-    Always,
-    /// While somebody in this process subscribes.
-    WhileSubscribed,
-}
-
 /// The least time for the last thing that a stream does, whatever its deadline says.
 const LAST_MOMENT: Duration = Duration::from_millis(10);
-
-/// Who may use a store's outbox.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reach {
-    /// This process alone.
-    Process,
-    /// Other processes as well, with configurations of their own.
-    Shared,
-}
 
 /// What the lane is to be.
 #[derive(Clone, Copy, Debug)]
 enum Wanted {
     On,
     Off,
-}
-
-/// What a subscriber is there for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wants {
-    /// What is recorded in the store.
-    Recorded,
-    /// Events of the host's own alone, which may be published in this process.
-    OwnEvents,
-}
-
-impl Wants {
-    pub(crate) fn of(topics: &[EventType]) -> Self {
-        let recorded = [EventType::interaction_recorded(), EventType::decision_made()];
-        match topics.iter().any(|topic| recorded.contains(topic)) {
-            true => Self::Recorded,
-            false => Self::OwnEvents,
-        }
-    }
 }
 
 /// How far a stream has come.
@@ -85,8 +49,7 @@ pub(crate) struct EventStream {
 }
 
 struct Core {
-    policy: LanePolicy,
-    reach: Reach,
+    use_of: LaneUse,
     outbox: Option<Arc<dyn Outbox>>,
     publisher: Arc<dyn EventPublisher>,
     /// Of every relay of this stream: others know it by one name, and it delivers to one destination.
@@ -94,7 +57,7 @@ struct Core {
     /// Names this process, across resets: its streams deliver to the same subscribers.
     process: String,
     leftovers_wait: Duration,
-    listeners: AtomicUsize,
+    listeners: Arc<Listeners>,
     changed: Notify,
     phase: watch::Sender<Phase>,
     /// Whether another stream has taken the lane over, so that this one leaves it alone.
@@ -106,16 +69,16 @@ struct Core {
 impl EventStream {
     /// A stream that does nothing yet.
     pub(crate) fn new(
-        (policy, reach): (LanePolicy, Reach),
+        use_of: LaneUse,
         outbox: Option<Arc<dyn Outbox>>,
-        publisher: Arc<dyn EventPublisher>,
+        (publisher, listeners): (Arc<dyn EventPublisher>, Arc<Listeners>),
         leftovers_wait: Duration,
         former: Option<&Self>,
     ) -> Arc<Self> {
         let relays = RelayConfig::new(Lane::Publish);
         let process = former.map_or_else(|| relays.owner.clone(), |former| former.core.process.clone());
         let backend = publisher.capabilities().backend;
-        let destination = match (policy, reach) {
+        let destination = match (use_of.policy, use_of.reach) {
             // Nobody else can open the store.
             (_, Reach::Process) => Destination::unnamed(),
             (LanePolicy::Always, Reach::Shared) => Destination::shared(backend),
@@ -128,14 +91,13 @@ impl EventStream {
             ..relays
         };
         let core = Core {
-            policy,
-            reach,
+            use_of,
             outbox,
             publisher,
             relays,
             process,
             leftovers_wait,
-            listeners: AtomicUsize::new(0),
+            listeners,
             changed: Notify::new(),
             phase: watch::Sender::new(Phase::Waiting),
             handed_over: AtomicBool::new(false),
@@ -147,17 +109,19 @@ impl EventStream {
         })
     }
 
-    pub(crate) fn policy(&self) -> LanePolicy {
-        self.core.policy
+    pub(crate) fn use_of(&self) -> LaneUse {
+        self.core.use_of
     }
 
     /// Turns the lane on where it is to be on from the first record.
     pub(crate) async fn prepare(&self) -> Result<()> {
-        if self.core.policy == LanePolicy::Always {
-            let _changing = self.core.relay.lock().await;
-            self.core.set_lane(Wanted::On).await?;
+        let core = &self.core;
+        let _changing = core.relay.lock().await;
+        match core.use_of.policy {
+            LanePolicy::Never => Ok(()),
+            LanePolicy::Always => core.set_lane(Wanted::On).await,
+            LanePolicy::WhileSubscribed => core.set_lane_for_listeners().await.map(drop),
         }
-        Ok(())
     }
 
     /// Begins to relay, and lets subscribers in. Idempotent.
@@ -167,20 +131,29 @@ impl EventStream {
         if *core.phase.borrow() != Phase::Waiting {
             return Ok(());
         }
-        match (core.policy, core.reach) {
+        match (core.use_of.policy, core.use_of.reach) {
             (LanePolicy::Always, _) => {
                 core.set_lane(Wanted::On).await?;
                 core.run_relay(&mut relay);
                 self.keep(Arc::clone(core).keep_on());
             }
             // It may be on for others.
-            (LanePolicy::Never | LanePolicy::WhileSubscribed, Reach::Shared) => {
+            (LanePolicy::Never, Reach::Shared) => self.keep(Arc::clone(core).keep_shared()),
+            (LanePolicy::WhileSubscribed, Reach::Shared) => {
+                if core.set_lane_for_listeners().await? {
+                    core.run_relay(&mut relay);
+                }
                 self.keep(Arc::clone(core).keep_shared());
             }
             (LanePolicy::Never, Reach::Process) => core.set_lane(Wanted::Off).await?,
             (LanePolicy::WhileSubscribed, Reach::Process) => {
-                core.set_lane(Wanted::Off).await?;
-                self.keep(Arc::clone(core).keep());
+                if core.set_lane_for_listeners().await? {
+                    core.run_relay(&mut relay);
+                } else {
+                    core.set_lane(Wanted::Off).await?;
+                }
+                let leftovers_wait = core.leftovers_wait().await?;
+                self.keep(Arc::clone(core).keep(leftovers_wait));
             }
         }
         drop(relay);
@@ -204,7 +177,7 @@ impl EventStream {
     /// is recorded: to one process's subscribers, or to a broker. Half of the events would be lost to each.
     pub(crate) async fn listen(&self, subscriber: Subscriber, wants: Wants) -> Result<Subscriber> {
         let core = &self.core;
-        if core.policy != LanePolicy::WhileSubscribed || core.outbox.is_none() {
+        if core.use_of.policy != LanePolicy::WhileSubscribed || core.outbox.is_none() {
             return Ok(subscriber);
         }
         let ended = || {
@@ -220,13 +193,12 @@ impl EventStream {
         if phase == Phase::Ended {
             return Err(ended());
         }
-        core.listeners.fetch_add(1, Ordering::AcqRel);
-        let listening = Listening(Arc::clone(core));
+        let listening = core.listeners.enter();
         let mut relay = core.relay.lock().await;
-        if let (Some(outbox), Reach::Shared) = (&core.outbox, core.reach) {
+        if let (Some(outbox), Reach::Shared) = (&core.outbox, core.use_of.reach) {
             let elsewhere = match &*relay {
                 // Known before the lane is on, so that nobody who finds it unread turns it off again.
-                None => readers::announce(&**outbox, &core.relays).await?,
+                None => core.announce(&**outbox).await?,
                 Some(_) => readers::elsewhere(&**outbox, &core.relays).await?,
             };
             match (elsewhere, wants) {
@@ -241,10 +213,7 @@ impl EventStream {
         core.set_lane(Wanted::On).await?;
         core.run_relay(&mut relay);
         drop(relay);
-        Ok(Subscriber::new(Counted {
-            subscriber,
-            _listening: listening,
-        }))
+        Ok(listening.with(subscriber))
     }
 
     /// Delivers what waits, ends the relay, and leaves the lane off where it was on for subscribers of this
@@ -273,7 +242,7 @@ impl EventStream {
             }
             None => Ok(()),
         };
-        if self.core.policy == LanePolicy::WhileSubscribed {
+        if self.core.use_of.policy == LanePolicy::WhileSubscribed {
             let off = async {
                 let _changing = self.core.relay.lock().await;
                 self.core.turn_off().await
@@ -310,6 +279,21 @@ impl Core {
         Ok(())
     }
 
+    /// Turns the lane on for those who subscribed before a reset; whether that was so. Under the lock.
+    async fn set_lane_for_listeners(&self) -> Result<bool> {
+        let Some(outbox) = self.outbox.as_ref().filter(|_| self.listeners.any()) else {
+            return Ok(false);
+        };
+        if self.use_of.reach == Reach::Shared
+            && let Some(in_force) = self.announce(&**outbox).await?
+        {
+            tracing::warn!(%in_force, "subscribers from before a reset are not told of the shared store: its events go elsewhere");
+            return Ok(false);
+        }
+        self.set_lane(Wanted::On).await?;
+        Ok(true)
+    }
+
     fn run_relay(&self, relay: &mut Option<Arc<Relay>>) {
         if let (Some(outbox), None) = (&self.outbox, &relay) {
             let sink = PublishSink::new(Arc::clone(&self.publisher));
@@ -341,7 +325,7 @@ impl Drop for EventStream {
 impl fmt::Debug for EventStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EventStream")
-            .field("policy", &self.core.policy)
+            .field("use_of", &self.core.use_of)
             .field("phase", &*self.core.phase.borrow())
             .field("listeners", &self.core.listeners)
             .finish_non_exhaustive()
@@ -371,31 +355,6 @@ impl Drop for HandedOver<'_> {
     fn drop(&mut self) {
         self.0.core.handed_over.store(false, Ordering::Release);
         self.0.core.changed.notify_one();
-    }
-}
-
-/// One subscriber that counts as listening.
-struct Listening(Arc<Core>);
-
-impl Drop for Listening {
-    fn drop(&mut self) {
-        if self.0.listeners.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.changed.notify_one();
-        }
-    }
-}
-
-/// A subscription that counts as listening while it lives.
-struct Counted {
-    subscriber: Subscriber,
-    _listening: Listening,
-}
-
-impl Stream for Counted {
-    type Item = Result<Signal>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        Pin::new(&mut self.subscriber).poll_next(context)
     }
 }
 

@@ -18,12 +18,18 @@ mod erasure;
 mod events;
 #[path = "suite/health.rs"]
 mod health;
+#[cfg(all(feature = "http", feature = "embedded"))]
+#[path = "suite/http/mod.rs"]
+mod http;
 #[cfg(feature = "logging")]
 #[path = "suite/logs.rs"]
 mod logs;
 #[cfg(feature = "postgres")]
 #[path = "suite/postgres.rs"]
 mod postgres;
+#[cfg(feature = "redis")]
+#[path = "suite/redis.rs"]
+mod redis;
 #[path = "suite/reset.rs"]
 mod reset;
 #[path = "suite/shutdown.rs"]
@@ -33,5 +39,8 @@ mod shutdown;
 mod signals;
 #[path = "suite/support.rs"]
 mod support;
+#[cfg(all(feature = "switch", feature = "embedded"))]
+#[path = "suite/switch/mod.rs"]
+mod switch;
 #[path = "suite/validation.rs"]
 mod validation;

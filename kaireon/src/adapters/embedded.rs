@@ -17,7 +17,7 @@ pub(super) static STORE: Adapter<dyn InteractionStore> = Adapter {
     stand_in: None,
     offered_by: None,
     check,
-    place,
+    place: |config| place(config, FOLDER),
     shared: false,
     tables: None,
     #[cfg(feature = "embedded")]
@@ -27,8 +27,8 @@ pub(super) static STORE: Adapter<dyn InteractionStore> = Adapter {
 };
 
 /// The directory under one name, whatever relative path or link leads to it.
-fn place(config: &Config) -> String {
-    let directory = config.data_dir().join(FOLDER);
+pub(super) fn place(config: &Config, folder: &str) -> String {
+    let directory = config.data_dir().join(folder);
     let directory = directory
         .canonicalize()
         .or_else(|_| std::path::absolute(&directory))
@@ -60,27 +60,35 @@ fn settings(
     })
 }
 
+/// Makes the directory in which the embedded backends have their folders.
+#[cfg(feature = "embedded")]
+pub(super) async fn make_data_dir(directory: &std::path::Path) -> kaireon_core::Result<()> {
+    use kaireon_core::{Error, ErrorKind};
+
+    let made = directory.to_owned();
+    let made = tokio::task::spawn_blocking(move || std::fs::create_dir_all(made)).await;
+    if let Ok(Err(error)) = made {
+        let context = format!("the data directory {} cannot be made", directory.display());
+        return Err(Error::new(ErrorKind::Config, context)
+            .with_backend("embedded")
+            .with_operation("connect")
+            .with_field(crate::config::KAIREON_DATA_DIR)
+            .with_source(error));
+    }
+    Ok(())
+}
+
 #[cfg(feature = "embedded")]
 fn connect(config: &Config) -> super::Connecting<dyn InteractionStore> {
     use std::sync::Arc;
 
-    use kaireon_core::{Error, ErrorKind};
     use kaireon_store_embedded::EmbeddedStore;
 
     let parent = config.data_dir();
     let settings = settings(&Vars::of(config), parent.clone());
     Box::pin(async move {
         let settings = settings?;
-        let shown = parent.display().to_string();
-        let made = tokio::task::spawn_blocking(move || std::fs::create_dir_all(parent)).await;
-        if let Ok(Err(error)) = made {
-            let context = format!("the data directory {shown} cannot be made");
-            return Err(Error::new(ErrorKind::Config, context)
-                .with_backend("embedded")
-                .with_operation("connect")
-                .with_field(crate::config::KAIREON_DATA_DIR)
-                .with_source(error));
-        }
+        make_data_dir(&parent).await?;
         Ok(Arc::new(EmbeddedStore::open(settings).await?) as Arc<dyn InteractionStore>)
     })
 }

@@ -8,9 +8,13 @@ mod disabled;
 mod embedded;
 mod in_process;
 mod memory;
+mod place;
 mod planned;
 mod postgres;
+mod redis;
 mod registry;
+#[cfg(feature = "switch")]
+mod settings;
 mod vars;
 
 use std::future::Future;
@@ -23,11 +27,15 @@ use kaireon_core::{CacheStore, EventPublisher, InteractionStore, Result};
 pub(crate) use disabled::DisabledPublisher;
 pub(crate) use in_process::{breaker, limiter};
 pub(crate) use registry::{Factory, Found, Registry};
+#[cfg(feature = "switch")]
+pub(crate) use settings::{
+    BESIDE_STORE as SETTINGS_BESIDE_STORE, OF_THEIR_OWN as SETTINGS_OF_THEIR_OWN, SETTINGS,
+};
 use vars::Vars;
 
 use crate::Config;
-use crate::migrate::{Migrated, PlannedStep};
 use crate::problem::Problem;
+use crate::tables::{Migrated, PlannedStep};
 
 /// What a backend becomes once it is connected.
 pub(crate) type Connecting<T> = Pin<Box<dyn Future<Output = Result<Arc<T>>> + Send>>;
@@ -89,6 +97,8 @@ pub(crate) type Migrating<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 pub(crate) enum Variable {
     DatabaseUrl,
     RedisUrl,
+    #[cfg(feature = "switch")]
+    SettingsDatabase,
 }
 
 impl Variable {
@@ -96,6 +106,8 @@ impl Variable {
         match self {
             Self::DatabaseUrl => crate::config::DATABASE_URL,
             Self::RedisUrl => crate::config::REDIS_URL,
+            #[cfg(feature = "switch")]
+            Self::SettingsDatabase => crate::config::KAIREON_SETTINGS_URL,
         }
     }
 
@@ -103,6 +115,11 @@ impl Variable {
         match self {
             Self::DatabaseUrl => config.database_url.as_deref(),
             Self::RedisUrl => config.redis_url.as_deref(),
+            #[cfg(feature = "switch")]
+            Self::SettingsDatabase => {
+                let url = config.extra.get(self.name())?.trim();
+                (!url.is_empty()).then_some(url)
+            }
         }
     }
 
@@ -110,6 +127,8 @@ impl Variable {
     pub(crate) const fn schemes(self) -> &'static [&'static str] {
         match self {
             Self::DatabaseUrl => &["postgres", "postgresql"],
+            #[cfg(feature = "switch")]
+            Self::SettingsDatabase => &["postgres", "postgresql"],
             Self::RedisUrl => &["redis", "rediss"],
         }
     }
@@ -146,4 +165,14 @@ pub(crate) static SEARCH_INDEXES: &[&Adapter<dyn SearchIndex>] = &[
 ];
 
 /// The caches, the default first.
-pub(crate) static CACHES: &[&Adapter<dyn CacheStore>] = &[&in_process::CACHE, &planned::REDIS_CACHE];
+pub(crate) static CACHES: &[&Adapter<dyn CacheStore>] = &[&in_process::CACHE, &redis::CACHE];
+
+/// The name of a store by one of its values in the environment.
+#[cfg(feature = "http")]
+pub(crate) fn store_name(value: &str) -> String {
+    let folded = value.to_ascii_lowercase();
+    let adapter = STORES
+        .iter()
+        .find(|adapter| adapter.names.contains(&folded.as_str()));
+    adapter.map_or(folded, |adapter| adapter.names[0].to_owned())
+}

@@ -2,7 +2,7 @@
 //! are answered as such and not as misspelt.
 
 use kaireon_core::search::SearchIndex;
-use kaireon_core::{CacheStore, EventPublisher, InteractionStore};
+use kaireon_core::{EventPublisher, InteractionStore};
 
 use super::{Adapter, Connect, Variable, disabled};
 
@@ -61,6 +61,3 @@ pub(super) static POSTGRES_SEARCH: Adapter<dyn SearchIndex> = planned(
 pub(super) static TANTIVY_SEARCH: Adapter<dyn SearchIndex> = planned(&["tantivy"], "tantivy", &[], None);
 pub(super) static OPENSEARCH_SEARCH: Adapter<dyn SearchIndex> =
     planned(&["opensearch"], "opensearch", &[], None);
-
-pub(super) static REDIS_CACHE: Adapter<dyn CacheStore> =
-    planned(&["redis"], "redis", REDIS, Some(Variable::RedisUrl));

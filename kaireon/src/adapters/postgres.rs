@@ -2,6 +2,7 @@
 
 use kaireon_core::InteractionStore;
 
+use super::place::hashed;
 use super::{Adapter, Connect, Tables, Variable};
 use crate::Config;
 use crate::problem::Problem;
@@ -27,20 +28,11 @@ pub(super) static STORE: Adapter<dyn InteractionStore> = Adapter {
     connect: Connect::Without { feature: "postgres" },
 };
 
-/// Everything that the store reads, so that a reset with another password or other bounds opens it anew; as a hash,
-/// because a URL is no text to keep in more places than one.
 fn place(config: &Config) -> String {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-
-    let mut hasher = DefaultHasher::new();
-    config.database_url.hash(&mut hasher);
-    for (name, value) in config.extra.iter().filter(|(name, _)| is_read(name)) {
-        (name, value).hash(&mut hasher);
-    }
-    format!("{:016x}", hasher.finish())
+    hashed(config, config.database_url.as_deref(), is_read)
 }
 
-fn is_read(name: &str) -> bool {
+pub(super) fn is_read(name: &str) -> bool {
     name.starts_with("KAIREON_PG_") || name == "KAIREON_MASTER_KEY"
 }
 
@@ -75,7 +67,7 @@ mod with {
     use super::super::{Connecting, Migrating, Vars};
     use crate::Config;
     use crate::config::DATABASE_URL;
-    use crate::migrate::{Migrated, PlannedStep};
+    use crate::tables::{Migrated, PlannedStep};
 
     const NAME: &str = "postgresql";
 

@@ -8,7 +8,7 @@ use kaireon_core::store::BatchOutcome;
 use kaireon_core::{Event, EventPublisher, EventType, Result};
 
 use super::Gate;
-use crate::stream::{EventStream, Wants};
+use crate::stream::{Streams, Wants};
 
 /// A publisher behind a gate. `disconnect` closes the gate of this set; the backend itself is closed by the
 /// facade.
@@ -16,12 +16,12 @@ use crate::stream::{EventStream, Wants};
 pub(crate) struct GatedPublisher {
     gate: Arc<Gate>,
     inner: Arc<dyn EventPublisher>,
-    stream: Arc<EventStream>,
+    streams: Arc<Streams>,
 }
 
 impl GatedPublisher {
-    pub(crate) fn new(gate: Arc<Gate>, inner: Arc<dyn EventPublisher>, stream: Arc<EventStream>) -> Self {
-        Self { gate, inner, stream }
+    pub(crate) fn new(gate: Arc<Gate>, inner: Arc<dyn EventPublisher>, streams: Arc<Streams>) -> Self {
+        Self { gate, inner, streams }
     }
 }
 
@@ -47,7 +47,7 @@ impl EventPublisher for GatedPublisher {
         let wants = Wants::of(&subscription.topics);
         // First the subscription, then the lane: what the lane's first entries tell then finds its reader.
         let subscriber = self.inner.subscribe(subscription).await?;
-        self.stream.listen(subscriber, wants).await
+        self.streams.listen(subscriber, wants).await
     }
 
     fn has_subscribers(&self, topic: &EventType) -> Option<bool> {

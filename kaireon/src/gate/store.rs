@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use kaireon_core::signals::Signals;
 use kaireon_core::store::{
     Accepted, BatchOutcome, Erasure, ErasureReceipt, FenceRequest, FenceState, HistoryCursor, HistoryQuery,
     ItemOutcome, Origin, Page, Purge, PurgeReceipt, RecordBatch, Recorded, ScanCursor, ScanQuery,
@@ -128,6 +129,11 @@ impl InteractionStore for GatedStore {
     async fn fence(&self, tenant: &TenantId) -> Result<FenceState> {
         let _pass = self.gate.enter("fence")?;
         self.inner.fence(tenant).await
+    }
+
+    /// The store's own, which answers for itself once it is disconnected.
+    fn measures(&self) -> Option<Arc<dyn Signals>> {
+        self.inner.measures()
     }
 
     fn outbox(&self) -> Option<Arc<dyn Outbox>> {

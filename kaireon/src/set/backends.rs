@@ -7,39 +7,28 @@ use kaireon_core::limiter::RateLimiter;
 use kaireon_core::search::SearchIndex;
 use kaireon_core::{CacheStore, EventPublisher, InteractionStore, Result};
 
+use super::connected::{Connected, Disconnect, abandon, connected};
+#[cfg(feature = "switch")]
+use super::switched::Switched;
 use crate::Config;
 use crate::adapters::{breaker, limiter};
-use crate::plan::{Chosen, Identity, Plan};
+use crate::plan::Plan;
+use crate::stream::LaneWriters;
 
-/// A connected backend, and what tells whether another configuration means the same one.
-#[derive(Debug)]
-pub(super) struct Connected<T: ?Sized> {
-    identity: Option<Identity>,
-    /// Whether other processes may have it open as well.
-    pub(super) shared: bool,
-    pub(super) raw: Arc<T>,
-}
-
-impl<T: ?Sized> Clone for Connected<T> {
-    fn clone(&self) -> Self {
-        Self {
-            identity: self.identity.clone(),
-            shared: self.shared,
-            raw: Arc::clone(&self.raw),
-        }
-    }
-}
-
-impl<T: ?Sized> Connected<T> {
-    pub(super) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.raw, &other.raw)
-    }
+/// A store, by the name of its choice.
+#[derive(Clone, Debug)]
+pub(super) struct Member {
+    pub(super) name: String,
+    pub(super) store: Connected<dyn InteractionStore>,
 }
 
 /// The backends of a set.
 #[derive(Debug)]
 pub(super) struct Backends {
-    pub(super) store: Connected<dyn InteractionStore>,
+    /// The store, or those of a switch.
+    pub(super) members: Vec<Member>,
+    #[cfg(feature = "switch")]
+    pub(super) switch: Option<Switched>,
     pub(super) events: Connected<dyn EventPublisher>,
     pub(super) search: Connected<dyn SearchIndex>,
     pub(super) cache: Connected<dyn CacheStore>,
@@ -55,92 +44,99 @@ impl Backends {
             Some(former) => (Arc::clone(&former.limiter), Arc::clone(&former.breaker)),
             None => (limiter()?, breaker()?),
         };
-        let store = connected(&plan.store, config, former.map(|former| &former.store)).await?;
-        let rest = async {
-            let events = connected(&plan.publisher, config, former.map(|former| &former.events)).await?;
-            let search = connected(&plan.search, config, former.map(|former| &former.search)).await;
-            let search = match search {
-                Ok(search) => search,
-                Err(error) => {
-                    abandon_events(&events, former).await;
-                    return Err(error);
+        // What was connected anew so far, for the case that the rest is not to be had.
+        let mut begun: Vec<Box<dyn Disconnect>> = Vec::new();
+        let connected = async {
+            let mut members = Vec::new();
+            let of_former: Vec<_> = former
+                .map(|former| former.members.iter().map(|member| &member.store).collect())
+                .unwrap_or_default();
+            for chosen in &plan.stores {
+                let store = connected(chosen, config, &of_former, &mut begun).await?;
+                members.push(Member {
+                    name: chosen.choice.backend.clone(),
+                    store,
+                });
+            }
+            #[cfg(feature = "switch")]
+            let switch = match &plan.switch {
+                None => None,
+                Some(switch) => {
+                    let former = former.and_then(|former| former.switch.as_ref());
+                    Some(Switched::connect(switch, config, &members, former, &mut begun).await?)
                 }
             };
-            match connected(&plan.cache, config, former.map(|former| &former.cache)).await {
-                Ok(cache) => Ok((events, search, cache)),
-                Err(error) => {
-                    abandon_events(&events, former).await;
-                    abandon_search(&search, former).await;
-                    Err(error)
-                }
-            }
-        };
-        match rest.await {
-            Ok((events, search, cache)) => Ok(Self {
-                store,
+            let of_former = former.map(|former| &former.events);
+            let events = connected(&plan.publisher, config, of_former.as_slice(), &mut begun).await?;
+            let of_former = former.map(|former| &former.search);
+            let search = connected(&plan.search, config, of_former.as_slice(), &mut begun).await?;
+            let of_former = former.map(|former| &former.cache);
+            let cache = connected(&plan.cache, config, of_former.as_slice(), &mut begun).await?;
+            Ok(Self {
+                members,
+                #[cfg(feature = "switch")]
+                switch,
                 events,
                 search,
                 cache,
                 limiter,
                 breaker,
-            }),
-            Err(error) => {
-                abandon_store(&store, former).await;
-                Err(error)
-            }
+            })
+        };
+        let connected = connected.await;
+        if connected.is_err() {
+            abandon(begun).await;
         }
+        connected
+    }
+
+    /// What callers' records go to and come from: the one store, or the switch.
+    pub(super) fn store(&self) -> Arc<dyn InteractionStore> {
+        #[cfg(feature = "switch")]
+        if let Some(switch) = &self.switch {
+            return Arc::new(switch.tenants.switch_store().clone());
+        }
+        Arc::clone(&self.members[0].store.raw)
+    }
+
+    /// Who writes into the lanes of the stores.
+    pub(super) fn writers(&self) -> LaneWriters {
+        #[cfg(feature = "switch")]
+        if self.switch.is_some() {
+            return LaneWriters::FencedToo;
+        }
+        LaneWriters::ByDefault
     }
 
     /// Lets go of what was connected for a set that is not to be.
     pub(super) async fn abandon(&self, former: Option<&Self>) {
-        abandon_events(&self.events, former).await;
-        abandon_search(&self.search, former).await;
-        if !former.is_some_and(|former| former.cache.is(&self.cache)) {
-            note(self.cache.raw.disconnect().await);
+        let mut begun: Vec<Box<dyn Disconnect>> = Vec::new();
+        for member in &self.members {
+            if !former.is_some_and(|former| former.has(&member.store)) {
+                begun.push(Box::new(Arc::clone(&member.store.raw)));
+            }
         }
-        abandon_store(&self.store, former).await;
+        #[cfg(feature = "switch")]
+        if let Some(switch) = &self.switch {
+            let former = former.and_then(|former| former.switch.as_ref());
+            if !former.is_some_and(|former| former.settings.is(&switch.settings)) {
+                begun.push(Box::new(Arc::clone(&switch.settings.raw)));
+            }
+        }
+        if !former.is_some_and(|former| former.events.is(&self.events)) {
+            begun.push(Box::new(Arc::clone(&self.events.raw)));
+        }
+        if !former.is_some_and(|former| former.search.is(&self.search)) {
+            begun.push(Box::new(Arc::clone(&self.search.raw)));
+        }
+        if !former.is_some_and(|former| former.cache.is(&self.cache)) {
+            begun.push(Box::new(Arc::clone(&self.cache.raw)));
+        }
+        abandon(begun).await;
     }
-}
 
-async fn abandon_store(store: &Connected<dyn InteractionStore>, former: Option<&Backends>) {
-    if !former.is_some_and(|former| former.store.is(store)) {
-        note(store.raw.disconnect().await);
+    /// Whether a store is one of these.
+    pub(super) fn has(&self, store: &Connected<dyn InteractionStore>) -> bool {
+        self.members.iter().any(|member| member.store.is(store))
     }
-}
-
-async fn abandon_events(events: &Connected<dyn EventPublisher>, former: Option<&Backends>) {
-    if !former.is_some_and(|former| former.events.is(events)) {
-        note(events.raw.disconnect().await);
-    }
-}
-
-async fn abandon_search(search: &Connected<dyn SearchIndex>, former: Option<&Backends>) {
-    if !former.is_some_and(|former| former.search.is(search)) {
-        note(search.raw.disconnect().await);
-    }
-}
-
-/// The error that matters is the one for which a set was abandoned.
-fn note(disconnected: Result<()>) {
-    if let Err(error) = disconnected {
-        tracing::warn!(%error, "a backend of a set that was not to be did not let go");
-    }
-}
-
-async fn connected<T: ?Sized + 'static>(
-    chosen: &Chosen<T>,
-    config: &Config,
-    former: Option<&Connected<T>>,
-) -> Result<Connected<T>> {
-    let identity = chosen.identity(config);
-    if let Some(former) = former.filter(|former| identity.is_some() && former.identity == identity) {
-        return Ok(former.clone());
-    }
-    let raw = chosen.connect(config).await?;
-    // Asked again: the place of a folder that was just made may have another name now.
-    Ok(Connected {
-        identity: chosen.identity(config),
-        shared: chosen.shared,
-        raw,
-    })
 }

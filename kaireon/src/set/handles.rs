@@ -13,7 +13,7 @@ use crate::config::CallPolicy;
 use crate::gate::{
     Appends, Gate, GatedBreaker, GatedCache, GatedLimiter, GatedPublisher, GatedSearch, GatedStore,
 };
-use crate::stream::{EventStream, LanePolicy};
+use crate::stream::{LanePolicy, Streams};
 
 /// One gate for each concern.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub(super) struct Gates {
 impl Gates {
     pub(super) fn of(backends: &Backends) -> Self {
         Self {
-            store: Gate::new(backends.store.raw.capabilities().backend),
+            store: Gate::new(backends.store().capabilities().backend),
             events: Gate::new(backends.events.raw.capabilities().backend),
             search: Gate::new(backends.search.raw.capabilities().backend),
             cache: Gate::new(backends.cache.raw.capabilities().backend),
@@ -63,11 +63,13 @@ pub(crate) struct Handles {
 pub(super) fn handles(
     backends: &Backends,
     gates: &Gates,
-    stream: &Arc<EventStream>,
+    streams: &Arc<Streams>,
     calls: CallPolicy,
 ) -> Handles {
     let Backends {
-        store,
+        members: _,
+        #[cfg(feature = "switch")]
+            switch: _,
         events,
         search,
         cache,
@@ -79,12 +81,11 @@ pub(super) fn handles(
         maintenance_timeout,
         retry,
     } = calls;
-    let appends = match stream.policy() {
+    let appends = match streams.policy() {
         LanePolicy::Never => Appends::Refused,
         LanePolicy::Always | LanePolicy::WhileSubscribed => Appends::Accepted,
     };
-    let store =
-        Timeout::new(Arc::clone(&store.raw), attempt_timeout).with_maintenance_limit(maintenance_timeout);
+    let store = Timeout::new(backends.store(), attempt_timeout).with_maintenance_limit(maintenance_timeout);
     let events = Timeout::new(Arc::clone(&events.raw), attempt_timeout);
     let search =
         Timeout::new(Arc::clone(&search.raw), attempt_timeout).with_maintenance_limit(maintenance_timeout);
@@ -98,7 +99,7 @@ pub(super) fn handles(
     let events: Arc<dyn EventPublisher> = Arc::new(GatedPublisher::new(
         Arc::clone(&gates.events),
         Arc::new(Trace::new(Retry::new(events, retry))),
-        Arc::clone(stream),
+        Arc::clone(streams),
     ));
     let search: Arc<dyn SearchIndex> = Arc::new(GatedSearch::new(
         Arc::clone(&gates.search),

@@ -13,10 +13,14 @@
 
 use std::time::Duration;
 
-use kaireon_core::outbox::{Lane, LeaseRequest};
+use kaireon_core::outbox::{Lane, LaneStatus, LeaseRequest};
 use kaireon_core::relay::RelayConfig;
 use kaireon_core::{Outbox, Result};
 use tokio::time::Instant;
+
+/// Where a lane leads while what nobody is there for expires: the same for every process, so that they do not keep each other
+/// from it, and known to who wants to subscribe, so that it waits for the moment that this takes.
+pub(super) const NOBODY: &str = "nobody";
 
 /// For how long the question itself counts as an owner: no longer than needs be, because relays share by the count.
 const ASKING: Duration = Duration::from_millis(1);
@@ -31,6 +35,11 @@ pub(super) async fn is_read_by_others(outbox: &dyn Outbox, relays: &RelayConfig)
 /// Whether anybody reads the lane; for who never does, and so claims nothing by asking.
 pub(super) async fn is_read(outbox: &dyn Outbox) -> Result<bool> {
     Ok(outbox.status(Lane::Publish).await?.relays > 0)
+}
+
+/// Whether the lane leads to somebody, by a status: for who has no relay, nor has asked for one.
+pub(super) fn leads_to_somebody(status: &LaneStatus) -> bool {
+    status.relays > 0 && status.destination.as_deref() != Some(NOBODY)
 }
 
 /// Makes the stream count as one that reads before its relay does; returns where the lane leads, if it is elsewhere.
@@ -58,6 +67,26 @@ fn request(relays: &RelayConfig, ttl: Duration) -> LeaseRequest {
 /// For how long nobody was seen to read a lane that is on.
 #[derive(Debug, Default)]
 pub(super) struct Unread(Option<Instant>);
+
+/// Whether nobody was seen to read a lane for so long that what is written into it is for nobody, until somebody is seen.
+#[derive(Debug, Default)]
+pub(super) struct Deserted {
+    unread: Unread,
+    is_so: bool,
+}
+
+impl Deserted {
+    /// Notes what was seen; whether it is so now.
+    pub(super) fn note(&mut self, is_read: bool, now: Instant, patience: Duration) -> bool {
+        let over = self.unread.note(is_read, now, patience);
+        self.is_so = !is_read && (self.is_so || over);
+        self.is_so
+    }
+
+    pub(super) fn is_so(&self) -> bool {
+        self.is_so
+    }
+}
 
 impl Unread {
     /// Notes what was seen; whether nobody was seen for so long now.
@@ -95,6 +124,24 @@ mod tests {
         assert!(!unread.note(false, at(11), patience));
         assert!(unread.note(false, at(21), patience));
         assert!(!unread.note(false, at(22), patience), "it begins anew");
+    }
+
+    #[test]
+    fn a_lane_stays_deserted_until_somebody_is_seen() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let patience = Duration::from_secs(10);
+        let mut deserted = Deserted::default();
+        assert!(!deserted.note(false, at(0), patience));
+        for later in [10, 11, 30] {
+            assert!(deserted.note(false, at(later), patience) && deserted.is_so());
+        }
+        assert!(!deserted.note(true, at(31), patience));
+        assert!(
+            !deserted.note(false, at(32), patience),
+            "whoever was there may come back"
+        );
+        assert!(deserted.note(false, at(42), patience));
     }
 
     fn relays(owner: &str) -> RelayConfig {

@@ -1,7 +1,8 @@
 use kaireon_core::memory::{MemoryPublisher, MemoryStore};
 use kaireon_core::outbox::HostEvent;
 use kaireon_core::publisher::{PublisherCapabilities, Subscription};
-use kaireon_core::{CustomerId, Event, EventType, InteractionStore, TenantId};
+use kaireon_core::store::{Epoch, FenceRequest, RecordBatch};
+use kaireon_core::{CustomerId, Event, EventType, Interaction, InteractionStore, TenantId};
 
 use super::*;
 
@@ -10,9 +11,13 @@ async fn a_lane_that_was_handed_over_in_vain_is_looked_after_again() {
     let outbox = MemoryStore::new().outbox().unwrap();
     let publisher: Arc<dyn EventPublisher> = Arc::new(MemoryPublisher::new());
     let stream = EventStream::new(
-        (LanePolicy::WhileSubscribed, Reach::Process),
+        LaneUse {
+            policy: LanePolicy::WhileSubscribed,
+            reach: Reach::Process,
+            writers: LaneWriters::ByDefault,
+        },
         Some(Arc::clone(&outbox)),
-        Arc::clone(&publisher),
+        (Arc::clone(&publisher), Arc::default()),
         Duration::from_secs(60),
         None,
     );
@@ -42,12 +47,16 @@ async fn a_lane_that_was_handed_over_in_vain_is_looked_after_again() {
 /// Streams of several processes on one store.
 struct Processes {
     outbox: Arc<dyn Outbox>,
+    writers: LaneWriters,
 }
 
 impl Processes {
     fn new() -> Self {
         let outbox = MemoryStore::new().outbox().unwrap();
-        Self { outbox }
+        Self {
+            outbox,
+            writers: LaneWriters::ByDefault,
+        }
     }
 
     async fn start(
@@ -57,9 +66,13 @@ impl Processes {
     ) -> (Arc<EventStream>, Arc<dyn EventPublisher>) {
         let publisher: Arc<dyn EventPublisher> = Arc::new(MemoryPublisher::new());
         let stream = EventStream::new(
-            (policy, Reach::Shared),
+            LaneUse {
+                policy,
+                reach: Reach::Shared,
+                writers: self.writers,
+            },
             Some(Arc::clone(&self.outbox)),
-            Arc::clone(&publisher),
+            (Arc::clone(&publisher), Arc::default()),
             patience,
             None,
         );
@@ -193,9 +206,13 @@ impl Processes {
             ..Broker::default()
         });
         let stream = EventStream::new(
-            (LanePolicy::Always, Reach::Shared),
+            LaneUse {
+                policy: LanePolicy::Always,
+                reach: Reach::Shared,
+                writers: LaneWriters::ByDefault,
+            },
             Some(Arc::clone(&self.outbox)),
-            Arc::clone(&broker) as _,
+            (Arc::clone(&broker) as _, Arc::default()),
             LATER * 100,
             None,
         );
@@ -310,11 +327,15 @@ async fn a_lane_that_somebody_turned_off_under_those_who_read_it_is_turned_on_ag
     ] {
         let outbox = MemoryStore::new().outbox().unwrap();
         let publisher: Arc<dyn EventPublisher> = Arc::new(MemoryPublisher::new());
-        let of_stream = (policy, reach);
+        let of_stream = LaneUse {
+            policy,
+            reach,
+            writers: LaneWriters::ByDefault,
+        };
         let stream = EventStream::new(
             of_stream,
             Some(Arc::clone(&outbox)),
-            Arc::clone(&publisher),
+            (Arc::clone(&publisher), Arc::default()),
             SOON,
             None,
         );
@@ -334,5 +355,125 @@ async fn a_lane_that_somebody_turned_off_under_those_who_read_it_is_turned_on_ag
         }
         drop(subscriber);
         stream.drain(Instant::now() + LATER).await.unwrap();
+    }
+}
+
+/// Processes on a store of whose tenants one has a fence that keeps the lane on.
+async fn fenced() -> (Processes, MemoryStore) {
+    let store = MemoryStore::new();
+    let fence = FenceRequest {
+        tenant: TenantId::new("acme").unwrap(),
+        epoch: Epoch(1),
+        lanes: Some(LaneSet::of(&[Lane::Publish])),
+    };
+    store.raise_fence(fence).await.unwrap();
+    let processes = Processes {
+        outbox: store.outbox().unwrap(),
+        writers: LaneWriters::FencedToo,
+    };
+    (processes, store)
+}
+
+async fn record(store: &MemoryStore, customer: &str) -> String {
+    let event = Interaction::builder("acme", customer)
+        .offer("shoes")
+        .creative("banner")
+        .channel("web")
+        .build()
+        .unwrap();
+    let batch = RecordBatch::live(vec![event.clone()]).with_epoch(Epoch(1));
+    let recorded = store.record_events(batch).await.unwrap();
+    assert!(recorded.into_results().iter().all(Result::is_ok));
+    event.id.to_string()
+}
+
+async fn waiting(outbox: &Arc<dyn Outbox>) -> u64 {
+    outbox.status(Lane::Publish).await.unwrap().backlog
+}
+
+#[tokio::test]
+async fn what_fenced_tenants_record_for_nobody_expires_in_any_of_several_processes() {
+    let (processes, store) = fenced().await;
+    record(&store, "earlier").await;
+    let (one, publisher) = processes.start(LanePolicy::WhileSubscribed, LATER).await;
+    let (_two, _) = processes.start(LanePolicy::WhileSubscribed, LATER).await;
+    tokio::time::sleep(LATER / 4).await;
+    assert_eq!(waiting(&processes.outbox).await, 1, "somebody may still come");
+    let expired = async || {
+        let gone = async {
+            while waiting(&processes.outbox).await > 0 {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), gone)
+            .await
+            .expect("it waits");
+    };
+    expired().await;
+    // From now on without a wait.
+    for round in 0..20 {
+        record(&store, &format!("c{round}")).await;
+        tokio::time::timeout(LATER, expired())
+            .await
+            .expect("it waits for a subscriber again");
+    }
+    // Who subscribes is let in though others let things expire, and told of everything from then on.
+    for round in 0..20 {
+        record(&store, "before").await;
+        let mut subscriber = subscribed(&one, &publisher).await;
+        let id = record(&store, &format!("during {round}")).await;
+        loop {
+            let delivery = tokio::time::timeout(Duration::from_secs(20), subscriber.next_delivery()).await;
+            let mut delivery = delivery.expect("an event came").unwrap().unwrap();
+            delivery.ack().await.unwrap();
+            if delivery.event().id() == id {
+                break;
+            }
+        }
+        drop(subscriber);
+    }
+}
+
+#[tokio::test]
+async fn what_fenced_tenants_record_while_a_reader_is_gone_for_a_moment_waits_for_it() {
+    let (processes, store) = fenced().await;
+    let (one, publisher) = processes.start(LanePolicy::WhileSubscribed, LATER).await;
+    let (_two, _) = processes.start(LanePolicy::WhileSubscribed, LATER).await;
+    // Long enough that the lane is deserted when the reader comes.
+    tokio::time::sleep(LATER * 2).await;
+    let subscriber = subscribed(&one, &publisher).await;
+    tokio::time::sleep(LATER / 2).await;
+    drop(subscriber);
+    tokio::time::sleep(LATER / 8).await;
+    let id = record(&store, "c").await;
+    tokio::time::sleep(LATER / 8).await;
+    let mut subscriber = subscribed(&one, &publisher).await;
+    let delivery = tokio::time::timeout(Duration::from_secs(20), subscriber.next_delivery()).await;
+    let delivery = delivery.expect("it has expired").unwrap().unwrap();
+    assert_eq!(delivery.event().id(), id);
+}
+
+#[tokio::test]
+async fn alone_on_a_store_what_fenced_tenants_record_for_nobody_waits_only_behind_what_was_left_over() {
+    for left_over in [false, true] {
+        let (processes, store) = fenced().await;
+        if left_over {
+            record(&store, "earlier").await;
+        }
+        let publisher: Arc<dyn EventPublisher> = Arc::new(MemoryPublisher::new());
+        let use_of = LaneUse {
+            policy: LanePolicy::WhileSubscribed,
+            reach: Reach::Process,
+            writers: LaneWriters::FencedToo,
+        };
+        let outbox = Some(Arc::clone(&processes.outbox));
+        let stream = EventStream::new(use_of, outbox, (publisher, Arc::default()), LATER, None);
+        stream.start().await.unwrap();
+        record(&store, "c").await;
+        tokio::time::sleep(LATER / 2).await;
+        let waits = if left_over { 2 } else { 0 };
+        assert_eq!(waiting(&processes.outbox).await, waits);
+        tokio::time::sleep(LATER).await;
+        assert_eq!(waiting(&processes.outbox).await, 0);
     }
 }

@@ -35,6 +35,19 @@ async fn with_nothing_set_the_store_is_embedded_and_persistent() {
 }
 
 #[tokio::test]
+async fn what_measures_the_store_is_had_through_the_handle_of_a_host() {
+    let directory = tempfile::tempdir().unwrap();
+    let infra = at(directory.path()).start().await.unwrap();
+    let measures = infra.store().measures().unwrap();
+    assert!(is_new(&infra, "c", "k").await);
+    let seen = measures.signals().await.unwrap();
+    assert!(seen.bytes.is_some_and(|bytes| bytes > 0), "{seen:?}");
+    assert!(infra.shutdown(LONG).await.is_clean());
+    let ended = measures.signals().await.unwrap_err();
+    assert_eq!(ended.kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test]
 async fn a_second_opener_is_told_which_directory_is_in_use() {
     let directory = tempfile::tempdir().unwrap();
     let first = at(directory.path()).start().await.unwrap();

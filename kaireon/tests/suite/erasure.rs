@@ -1,11 +1,14 @@
 //! Erasing a customer from every place.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use bytes::Bytes;
 use kaireon::core::cache::{CacheCapabilities, Flights};
 use kaireon::core::cache::{CacheKey, SetOptions};
 use kaireon::core::search::{Document, IndexBatch, SearchQuery, TextMode, TextQuery};
-use kaireon::core::store::{Erasure, ErasureId, HistoryQuery};
-use kaireon::core::{CacheStore, Result};
+use kaireon::core::store::{Erasure, ErasureId, ErasurePlace, Generation, HistoryQuery};
+use kaireon::core::{CacheStore, Error, ErrorKind, Result};
 use kaireon::core::{CustomerId, TenantId};
 use kaireon::{Infra, Part};
 
@@ -84,6 +87,56 @@ async fn one_receipt_counts_every_place() {
     assert_eq!(again.receipt.generation, erased.receipt.generation);
     assert_eq!(again.receipt.deleted["history"], 1);
     assert_eq!(again.receipt.deleted["cache"], 0);
+}
+
+/// A copy that the host keeps, which is away at first.
+#[derive(Debug, Default)]
+struct Copies {
+    asked: AtomicU32,
+}
+
+#[async_trait::async_trait]
+impl ErasurePlace for Copies {
+    fn place(&self) -> &'static str {
+        "copies"
+    }
+
+    async fn erase_customer(&self, request: &Erasure, generation: Generation) -> Result<u64> {
+        assert_eq!((request.customer.as_str(), generation), ("anna", Generation(1)));
+        match self.asked.fetch_add(1, Ordering::SeqCst) {
+            0 => Err(Error::new(ErrorKind::Unavailable, "the copies are away")),
+            _ => Ok(7),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_place_of_the_hosts_own_is_in_the_receipt_and_one_that_fails_is_asked_again() {
+    let copies = Arc::new(Copies::default());
+    let infra = Infra::builder()
+        .config(config(&[("INTERACTION_STORE", "memory")]))
+        .erasure_place(Arc::clone(&copies))
+        .build()
+        .await
+        .unwrap();
+    infra.store().record_event(shown("anna", "k")).await.unwrap();
+    let request = Erasure {
+        tenant: TenantId::new("acme").unwrap(),
+        customer: CustomerId::new("anna").unwrap(),
+        id: ErasureId::new("ticket-1").unwrap(),
+    };
+    let refused = infra.erase_customer(request.clone()).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unavailable);
+    let erased = infra.erase_customer(request).await.unwrap();
+    assert_eq!(erased.receipt.generation, Generation(1), "it is the same erasure");
+    assert_eq!(
+        (
+            erased.receipt.deleted["history"],
+            erased.receipt.deleted["copies"]
+        ),
+        (1, 7)
+    );
+    assert_eq!(copies.asked.load(Ordering::SeqCst), 2);
 }
 
 /// A cache that can do only what it must.

@@ -131,6 +131,42 @@ async fn a_subscription_to_a_stream_that_stays_goes_on() {
 }
 
 #[tokio::test]
+async fn a_subscription_to_a_stream_that_stays_is_told_of_another_store_from_its_first_record() {
+    let infra = Infra::builder()
+        .config(memory())
+        .register_store("shop", |_| async { Ok(MemoryStore::new()) })
+        .build()
+        .await
+        .unwrap();
+    let mut events = infra.events().subscribe(recorded_topic()).await.unwrap();
+    infra.store().record_event(shown("c", "k1")).await.unwrap();
+    next_event(&mut events).await;
+    let mut shop = config(&[("INTERACTION_STORE", "shop")]);
+    // The first set ends only when this handle is given back: meanwhile the new store is recorded to.
+    shop.handover.grace = LONG;
+    let held = infra.store();
+    let resetting = tokio::spawn({
+        let infra = infra.clone();
+        async move { infra.reset(shop).await }
+    });
+    until("the new set is in place", async || {
+        infra.startup().store.backend == "shop"
+    })
+    .await;
+    let event = shown("c", "k2");
+    infra.store().record_event(event.clone()).await.unwrap();
+    drop(held);
+    assert!(resetting.await.unwrap().unwrap().is_clean());
+    assert_eq!(next_event(&mut events).await.id(), event.id.to_string());
+    drop(events);
+    let outbox = infra.store().outbox().unwrap();
+    until("the lane is off", async || {
+        outbox.lanes().await.unwrap().is_empty()
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_changed_stream_delivers_what_the_old_one_had_and_begins_anew() {
     let infra = in_memory().await;
     let mut old = infra.events().subscribe(recorded_topic()).await.unwrap();

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use kaireon::core::publisher::{Subscriber, Subscription};
 use kaireon::core::{Error, Event, EventType, Interaction};
-use kaireon::{Config, Infra};
+use kaireon::{Config, Infra, Part};
 
 /// So long that only a defect takes it.
 pub(crate) const LONG: Duration = Duration::from_secs(20);
+
+/// What is not there without a switch.
+pub(crate) const OF_A_SWITCH: [Part; 2] = [Part::Replication, Part::Settings];
 
 pub(crate) fn config(vars: &[(&str, &str)]) -> Config {
     Config::from_vars(vars.iter().copied())

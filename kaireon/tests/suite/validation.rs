@@ -136,6 +136,7 @@ async fn each_wrong_environment_is_told_by_its_variable() {
             "SEARCH_INDEX",
             &["not compiled in", "`opensearch`"],
         ),
+        #[cfg(not(feature = "redis"))]
         (
             &[
                 MEMORY,
@@ -262,6 +263,7 @@ async fn everything_that_is_wrong_is_told_at_once() {
         "INTERACTION_STORE",
         "EVENT_PUBLISHER",
         "SEARCH_INDEX",
+        #[cfg(not(feature = "redis"))]
         "CACHE_STORE",
         "REDIS_URL",
         "DATABASE_URL",
@@ -355,6 +357,7 @@ async fn no_secret_is_ever_shown() {
     }
     let good = config(&[
         ("INTERACTION_STORE", "memory"),
+        ("CACHE_STORE", "in-process"),
         ("DATABASE_URL", in_the_wrong_place),
         ("REDIS_URL", "redis://:hunter2@cache"),
         ("KAIREON_SHOP_KEY", SECRET),
@@ -438,6 +441,7 @@ async fn an_empty_variable_is_unset_and_case_does_not_matter() {
 async fn what_a_url_offers_but_is_not_compiled_in_is_said_and_passed_over() {
     let vars = [
         ("INTERACTION_STORE", "memory"),
+        ("CACHE_STORE", "in-process"),
         ("REDIS_URL", "redis://cache"),
         ("DATABASE_URL", "postgres://db/kaireon"),
     ];

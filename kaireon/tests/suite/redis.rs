@@ -1,0 +1,149 @@
+//! The cache on Redis, chosen by the environment. Each test has a server of its own, which it may also stop.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use bytes::Bytes;
+use kaireon::core::cache::{CacheKey, SetOptions};
+use kaireon::core::store::{Erasure, ErasureId};
+use kaireon::core::{CustomerId, TenantId};
+use kaireon::{Config, Infra, Part, Problems, Status};
+use kaireon_testkit::server::RedisServer;
+
+use crate::support::{LONG, all_of, config, until};
+
+async fn server() -> RedisServer {
+    let programs =
+        std::env::var("KAIREON_TEST_REDIS_BINDIR").expect("KAIREON_TEST_REDIS_BINDIR is set in service mode");
+    RedisServer::start(programs, &[]).await.unwrap()
+}
+
+fn at(server: &RedisServer) -> Config {
+    let mut config = config(&[("INTERACTION_STORE", "memory")]).with_redis_url(server.url());
+    config.handover.grace = Duration::from_millis(20);
+    config
+}
+
+fn key(name: &str) -> CacheKey {
+    let (tenant, customer) = (TenantId::new("acme").unwrap(), CustomerId::new("anna").unwrap());
+    CacheKey::of_customer(&tenant, &customer, name).unwrap()
+}
+
+const VALUE: Bytes = Bytes::from_static(b"v");
+
+async fn cache_is(infra: &Infra, status: Status) -> bool {
+    let health = infra.health().await;
+    health.part(Part::Cache).is_some_and(|part| part.status == status)
+}
+
+#[tokio::test]
+async fn every_variable_of_redis_is_checked_with_the_rest_and_none_is_shown() {
+    let wrong = [
+        ("INTERACTION_STORE", "memory"),
+        ("CACHE_STORE", "redis"),
+        ("REDIS_URL", "redis://shop:hunter2@cache"),
+        ("KAIREON_REDIS_MODE", "hunter2"),
+        ("KAIREON_REDIS_COMMAND_TIMEOUT_MS", "hunter2"),
+        ("KAIREON_CACHE_MAX_VALUE_BYTES", "hunter2"),
+        ("SEARCH_INDEX", "solr"),
+    ];
+    let error = config(&wrong).start().await.unwrap_err();
+    let problems = error
+        .source()
+        .and_then(|source| source.downcast_ref::<Problems>());
+    let mut places: Vec<_> = problems
+        .unwrap()
+        .iter()
+        .map(|problem| problem.place.as_str())
+        .collect();
+    places.sort_unstable();
+    let expected = [
+        "KAIREON_CACHE_MAX_VALUE_BYTES",
+        "KAIREON_REDIS_COMMAND_TIMEOUT_MS",
+        "KAIREON_REDIS_MODE",
+        "SEARCH_INDEX",
+    ];
+    assert_eq!(places, expected);
+    assert!(!all_of(&error).contains("hunter2"), "{}", all_of(&error));
+}
+
+#[tokio::test]
+async fn without_its_url_redis_is_a_wrong_configuration() {
+    let vars = [("INTERACTION_STORE", "memory"), ("CACHE_STORE", "redis")];
+    let error = config(&vars).start().await.unwrap_err();
+    assert!(error.to_string().contains("REDIS_URL"), "{error}");
+}
+
+#[tokio::test]
+#[ignore = "needs redis-bin: set KAIREON_TEST_REDIS_BINDIR"]
+async fn hosts_with_one_redis_url_share_a_cache_and_an_erasure_reaches_it() {
+    let server = server().await;
+    let (one, two) = (
+        at(&server).start().await.unwrap(),
+        at(&server).start().await.unwrap(),
+    );
+    let startup = one.startup();
+    assert_eq!(startup.cache.backend, "redis");
+    assert!(startup.cache.why.contains("REDIS_URL is set"), "{startup}");
+    one.cache()
+        .set(&key("k"), VALUE, SetOptions::default())
+        .await
+        .unwrap();
+    assert_eq!(two.cache().get(&key("k")).await.unwrap(), Some(VALUE));
+    let erased = two
+        .erase_customer(Erasure {
+            tenant: TenantId::new("acme").unwrap(),
+            customer: CustomerId::new("anna").unwrap(),
+            id: ErasureId::new("ticket-1").unwrap(),
+        })
+        .await
+        .unwrap();
+    assert_eq!(erased.receipt.deleted["cache"], 1);
+    assert_eq!(one.cache().get(&key("k")).await.unwrap(), None);
+    for infra in [one, two] {
+        assert!(infra.shutdown(LONG).await.is_clean());
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs redis-bin: set KAIREON_TEST_REDIS_BINDIR"]
+async fn a_server_that_goes_away_is_told_by_health_and_found_again() {
+    let mut server = server().await;
+    let infra = at(&server).start().await.unwrap();
+    assert!(cache_is(&infra, Status::Up).await);
+    server.kill().await.unwrap();
+    assert!(cache_is(&infra, Status::Down).await);
+    server.restart().await.unwrap();
+    until("the cache answers again", async || {
+        cache_is(&infra, Status::Up).await
+    })
+    .await;
+    infra
+        .cache()
+        .set(&key("k"), VALUE, SetOptions::default())
+        .await
+        .unwrap();
+    assert!(infra.shutdown(LONG).await.is_clean());
+}
+
+#[tokio::test]
+#[ignore = "needs redis-bin: set KAIREON_TEST_REDIS_BINDIR"]
+async fn a_reset_to_another_server_takes_the_cache_there_and_one_that_fails_leaves_it() {
+    let (first, second) = (server().await, server().await);
+    let infra = at(&first).start().await.unwrap();
+    infra
+        .cache()
+        .set(&key("k"), VALUE, SetOptions::default())
+        .await
+        .unwrap();
+    assert!(infra.reset(at(&first)).await.unwrap().is_clean());
+    assert_eq!(infra.cache().get(&key("k")).await.unwrap(), Some(VALUE));
+    let nowhere = config(&[("INTERACTION_STORE", "memory")]).with_redis_url("redis://127.0.0.1:1");
+    infra.reset(nowhere).await.unwrap_err();
+    assert_eq!(infra.cache().get(&key("k")).await.unwrap(), Some(VALUE));
+    assert!(infra.reset(at(&second)).await.unwrap().is_clean());
+    assert_eq!(infra.cache().get(&key("k")).await.unwrap(), None);
+    assert!(infra.shutdown(LONG).await.is_clean());
+    let error = infra.cache().get(&key("k")).await.unwrap_err();
+    assert!(!error.is_transient());
+}
