@@ -5,7 +5,7 @@
 //! | `ci [--list] [STEP…]` | runs every check and prints step, time and outcome of each |
 //! | `test [--soak] [FILTER]` | services up, every suite, services down |
 //! | `services up\|down\|status [NAME…]` | starts, stops and shows the servers that suites need |
-//! | `bench [--only ID…] [--json FILE] [--smoke]` | measures, and writes `docs/benchmarks.md` |
+//! | `bench [--only ID…] [--json FILE] [--smoke]` | measures, and writes `docs/benchmarks.md`; with `--page` writes it alone |
 //! | `soak [NAME] [--package PACKAGE...]` | runs what is too long for CI, and writes `docs/soak.md` |
 //!
 //! How tests are chosen is told in `docs/testing.md`.
@@ -37,7 +37,7 @@ usage: cargo xtask <command>
   test [--soak] [FILTER]                     services up, every suite, services down
   services up|down|status [NAME...]          the servers that suites need
   bench [--only ID...] [--json FILE] [--smoke]
-                                             measure, and write docs/benchmarks.md
+                                             measure, and write docs/benchmarks.md; --page writes it alone
   soak [NAME] [--package PACKAGE...]         what is too long for CI; writes docs/soak.md";
 
 fn main() -> ExitCode {

@@ -33,15 +33,20 @@ const BENCHES: &str = "kaireon-benches";
 /// Features whose benches need no server; all others are measured against the real ones, which are started for it.
 const LOCAL: [&str; 4] = ["cache", "embedded", "events", "memory"];
 
-/// `cargo xtask bench [--only ID…] [--json FILE] [--smoke]`.
+/// `cargo xtask bench [--only ID…] [--json FILE] [--smoke]`, or `--page`, which makes the page anew and measures nothing.
 pub(crate) fn command(workspace: &Workspace, mut args: Args) -> Result<()> {
     let smoke = args.flag("--smoke");
+    let page_alone = args.flag("--page");
     let only = args.list("--only")?;
     let json = args.option("--json")?.map(PathBuf::from);
     if let Some(name) = args.name()? {
         return Err(format!("bench takes no name; did you mean --only {name}?").into());
     }
 
+    let source = workspace.root.join("docs/benchmarks.jsonl");
+    if page_alone {
+        return write_page(workspace, &jsonl::read(&source)?);
+    }
     let figures = run(workspace, &only, smoke)?;
     let provenance = Provenance::now(workspace)?;
     let rows: Vec<Value> = figures.iter().map(|figure| figure.row(&provenance)).collect();
@@ -52,7 +57,6 @@ pub(crate) fn command(workspace: &Workspace, mut args: Args) -> Result<()> {
     if let Some(path) = json {
         jsonl::write(&path, &rows)?;
     }
-    let source = workspace.root.join("docs/benchmarks.jsonl");
     let kept = jsonl::read(&source)?;
     if smoke {
         return only_known(&kept, &figures, &only);
@@ -63,9 +67,14 @@ pub(crate) fn command(workspace: &Workspace, mut args: Args) -> Result<()> {
         jsonl::merge(kept, rows, "id")
     };
     jsonl::write(&source, &rows)?;
+    println!("\nwritten: docs/benchmarks.jsonl");
+    write_page(workspace, &rows)
+}
+
+fn write_page(workspace: &Workspace, rows: &[Value]) -> Result<()> {
     let path = workspace.root.join("docs/benchmarks.md");
-    std::fs::write(&path, page::of(&rows, &reasons(workspace)?)?).context(path.display())?;
-    println!("\nwritten: docs/benchmarks.jsonl and docs/benchmarks.md");
+    std::fs::write(&path, page::of(rows, &reasons(workspace)?)?).context(path.display())?;
+    println!("written: docs/benchmarks.md");
     Ok(())
 }
 

@@ -16,6 +16,9 @@ pub(super) const EXAMPLES: &str = "kaireon-examples";
 /// The main job, which has a step of its own.
 pub(super) const QUICKSTART: &str = "quickstart";
 
+/// The move of its data, which takes a server and has a step of its own as well.
+pub(super) const MIGRATE: &str = "migrate";
+
 /// Long for any of them; a server that forgets to end in self-check mode is stopped by it.
 const LIMIT: Duration = Duration::from_secs(180);
 
@@ -32,7 +35,8 @@ pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
         "--examples",
     ]))?;
     for kind in ["bin", "example"] {
-        for name in package.targets_of(kind).filter(|name| *name != QUICKSTART) {
+        let others = package.targets_of(kind);
+        for name in others.filter(|name| ![QUICKSTART, MIGRATE].contains(name)) {
             count += 1;
             let data = Scratch::new(&workspace.target, name)?;
             let flag = format!("--{kind}");

@@ -6,6 +6,7 @@ mod host;
 mod layout;
 mod lint;
 mod markdown;
+mod migrate;
 mod publish;
 mod quickstart;
 mod readme;
@@ -117,6 +118,11 @@ const STEPS: &[Step] = &[
         name: "examples",
         what: "every other example runs",
         run: examples::run,
+    },
+    Step {
+        name: "examples-migrate",
+        what: "the main job's data moved there and back under traffic, on a real PostgreSQL server",
+        run: migrate::run,
     },
     Step {
         name: "host",

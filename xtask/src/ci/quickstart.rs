@@ -13,15 +13,16 @@ use crate::scratch::Scratch;
 use crate::services::{PostgresSchema, Session};
 use crate::workspace::Workspace;
 
-const DATA: &str = "examples/data/open-bandit/impressions.csv.gz";
+/// The data set.
+pub(super) const DATA: &str = "examples/data/open-bandit/impressions.csv.gz";
 const DECISION: &str = "decision.made.v1";
 const INTERACTION: &str = "interaction.recorded.v1";
 
 /// What the file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Expected {
-    rows: u64,
-    clicks: u64,
+pub(super) struct Expected {
+    pub(super) rows: u64,
+    pub(super) clicks: u64,
 }
 
 /// What quickstart says it did.
@@ -70,7 +71,8 @@ fn on(workspace: &Workspace, store: &Store<'_>) -> Result<Outcome> {
     }
 }
 
-fn count(path: &Path) -> Result<Expected> {
+/// Counted without any code of ours.
+pub(super) fn count(path: &Path) -> Result<Expected> {
     let csv = process::stdout_of(Command::new("gzip").arg("-dc").arg(path))?;
     expected(&csv)
 }

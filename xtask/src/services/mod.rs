@@ -14,13 +14,16 @@ mod owner;
 mod port;
 mod postgres;
 mod process;
+mod programs;
 mod provider;
 mod python;
+mod redis;
 mod service;
 mod session;
 mod state;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use crate::args::Args;
 use crate::failure::{Context, Result};
@@ -35,11 +38,15 @@ pub(crate) use session::Session;
 /// Every service that a suite may ask for, in the order in which they start.
 fn registry() -> Vec<Box<dyn Service>> {
     vec![
-        Box::new(postgres::Programs),
+        Box::new(postgres::PROGRAMS),
         Box::new(postgres::Server),
         Box::new(postgres::SecondServer),
         Box::new(postgres::Bouncer),
         Box::new(postgres::NewBouncer),
+        Box::new(redis::PROGRAMS),
+        Box::new(redis::Server),
+        Box::new(redis::Cluster),
+        Box::new(redis::Sentinel),
         Box::new(moto::Moto),
         Box::new(duckdb::DuckDb),
     ]

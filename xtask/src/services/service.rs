@@ -6,7 +6,7 @@ use std::path::Path;
 use super::launch::Launch;
 use super::process::{self, Process};
 use super::state::Environment;
-use crate::failure::Result;
+use crate::failure::{Context, Result};
 
 /// A server that suites run against; one file per implementation.
 pub(crate) trait Service {
@@ -15,6 +15,12 @@ pub(crate) trait Service {
 
     /// The variable in which suites look for its URL. Set beforehand, it is the service.
     fn variable(&self) -> &str;
+
+    /// What that variable says.
+    fn url<'e>(&self, environment: &'e Environment) -> Result<&'e str> {
+        let url = environment.get(self.variable()).map(String::as_str);
+        url.context("it has no URL")
+    }
 
     /// Other services that run before this one, and that it is told the addresses of.
     fn requires(&self) -> &'static [Need] {

@@ -62,7 +62,7 @@ impl Service for Moto {
     }
 
     fn ready(&self, environment: &Environment) -> Result<()> {
-        let url = environment.get(URL).context("it has no URL")?;
+        let url = self.url(environment)?;
         let address = url
             .strip_prefix("http://")
             .context("its URL is no http address")?

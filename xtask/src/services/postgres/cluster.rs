@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::tls::Certificates;
 use super::url::Url;
 use crate::failure::{Context, Result};
 use crate::process;
 use crate::services::launch::Launch;
 use crate::services::owner::Owner;
 use crate::services::process::Process;
+use crate::services::tls::Certificates;
 
 /// Users whom root hands a server or a pooler to.
 const USERS: &[&str] = &["postgres", "nobody"];
@@ -45,7 +45,7 @@ pub(super) struct Cluster<'a> {
     pub(super) programs: &'a Path,
     /// Where it listens, on 127.0.0.1 and ::1.
     pub(super) port: u16,
-    /// Made by [`super::tls::make`]; without them it speaks no TLS.
+    /// Made by [`tls::make`](crate::services::tls::make); without them it speaks no TLS.
     pub(super) tls: Option<Certificates>,
 }
 

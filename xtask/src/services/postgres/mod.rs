@@ -17,12 +17,11 @@ mod psql;
 mod schema;
 mod second;
 mod server;
-mod tls;
 mod url;
 
 pub(super) use bouncer::Bouncer;
 pub(super) use bouncer_new::NewBouncer;
-pub(super) use programs::Programs;
+pub(super) use programs::PROGRAMS;
 pub(crate) use schema::PostgresSchema;
 pub(super) use second::SecondServer;
 pub(super) use server::Server;

@@ -8,47 +8,18 @@ use super::BINDIR;
 use crate::failure::{Context, Result};
 use crate::process;
 use crate::services::install;
-use crate::services::launch::Launch;
-use crate::services::service::{Compose, Service};
-use crate::services::state::Environment;
+use crate::services::programs::Programs;
 
 /// The lowest version that the store supports.
 const LOWEST: u32 = 15;
 
-/// No process: a folder with `initdb` and `postgres` in it.
-pub(in crate::services) struct Programs;
-
-impl Service for Programs {
-    fn name(&self) -> &'static str {
-        "postgres-bin"
-    }
-
-    fn variable(&self) -> &'static str {
-        BINDIR
-    }
-
-    fn compose(&self, _folder: &Path) -> Option<Compose> {
-        // What is inside a container cannot be killed and started again by a test.
-        None
-    }
-
-    fn install(&self, _folder: &Path) -> Result<()> {
-        folder().map(|_| ())
-    }
-
-    fn start(&self, launch: &mut Launch) -> Result<()> {
-        launch.export(BINDIR, &folder()?.display().to_string())
-    }
-
-    fn ready(&self, environment: &Environment) -> Result<()> {
-        self.version(environment).map(|_| ())
-    }
-
-    fn version(&self, environment: &Environment) -> Result<String> {
-        let folder = environment.get(BINDIR).context("it has no folder")?;
-        version_of(Path::new(folder))
-    }
-}
+/// `initdb` and `postgres`.
+pub(in crate::services) const PROGRAMS: Programs = Programs {
+    name: "postgres-bin",
+    variable: BINDIR,
+    folder,
+    version: version_of,
+};
 
 /// What the server in `folder` says it is.
 pub(super) fn version_of(folder: &Path) -> Result<String> {

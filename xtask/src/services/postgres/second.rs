@@ -71,24 +71,20 @@ impl Service for SecondServer {
     }
 
     fn ready(&self, environment: &Environment) -> Result<()> {
-        answer::ask(url(environment)?)
+        answer::ask(self.url(environment)?)
     }
 
     fn version(&self, environment: &Environment) -> Result<String> {
-        version(url(environment)?)
+        version(self.url(environment)?)
     }
 
     fn residue(&self, environment: &Environment) -> Result<BTreeSet<String>> {
-        residue(url(environment)?)
+        residue(self.url(environment)?)
     }
 
     fn stop(&self, folder: &Path, processes: &[Process]) -> Result<()> {
         cluster::stop(folder, processes)
     }
-}
-
-fn url(environment: &Environment) -> Result<&str> {
-    environment.get(URL).map(String::as_str).context("it has no URL")
 }
 
 fn folder_of_programs(folder: &Path) -> PathBuf {

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::cluster::{self, Addresses, Cluster, PASSWORD};
-use super::tls::{self, Certificates};
 use super::{BINDIR, URL, answer, programs, psql};
 use crate::failure::{Context, Result};
 use crate::services::launch::Launch;
@@ -12,6 +11,7 @@ use crate::services::port;
 use crate::services::process::Process;
 use crate::services::service::{Compose, Service};
 use crate::services::state::Environment;
+use crate::services::tls::{self, Certificates};
 
 const ADMIN_URL: &str = "KAIREON_TEST_PG_ADMIN_URL";
 const TLS_URL: &str = "KAIREON_TEST_PG_TLS_URL";
@@ -78,15 +78,15 @@ impl Service for Server {
     }
 
     fn ready(&self, environment: &Environment) -> Result<()> {
-        answer::ask(url(environment)?)
+        answer::ask(self.url(environment)?)
     }
 
     fn version(&self, environment: &Environment) -> Result<String> {
-        version(url(environment)?)
+        version(self.url(environment)?)
     }
 
     fn residue(&self, environment: &Environment) -> Result<BTreeSet<String>> {
-        residue(url(environment)?)
+        residue(self.url(environment)?)
     }
 
     fn stop(&self, folder: &Path, processes: &[Process]) -> Result<()> {
@@ -97,10 +97,6 @@ impl Service for Server {
 /// Where it is when compose.yaml runs it.
 pub(super) fn compose_url() -> String {
     format!("postgres://app:{PASSWORD}@127.0.0.1:{PORT}/app?sslmode=disable")
-}
-
-fn url(environment: &Environment) -> Result<&str> {
-    environment.get(URL).map(String::as_str).context("it has no URL")
 }
 
 /// What the server calls itself.
