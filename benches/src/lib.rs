@@ -4,6 +4,7 @@
 //! Absolute figures are noisy where two cores are shared, so every figure is a ratio taken within one round, and
 //! the median of several rounds. Within a round the sides take turns in short slices, under criterion's sampling.
 
+pub mod callers;
 mod caught_up;
 mod figure;
 mod rounds;

@@ -70,6 +70,16 @@ impl Side {
         self.0.push(samples);
     }
 
+    /// This side and another one together: sample by sample, what the two took.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        let both = |(mine, theirs): (&Vec<f64>, &Vec<f64>)| {
+            let both = mine.iter().zip(theirs).map(|(mine, theirs)| mine + theirs);
+            both.collect()
+        };
+        Self(self.0.iter().zip(&other.0).map(both).collect())
+    }
+
     /// This side over the other: for each round the median of its samples' ratios. The n-th samples of two sides
     /// were taken in alternate slices, so what disturbed one disturbed the other.
     #[must_use]

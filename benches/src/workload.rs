@@ -54,6 +54,8 @@ pub struct Workload {
     made: u64,
     series: u64,
     day_ms: i64,
+    days: u64,
+    tenant: &'static str,
     customer: Option<String>,
 }
 
@@ -68,8 +70,24 @@ impl Workload {
             made: 0,
             series,
             day_ms,
+            days: 1,
+            tenant: "bench",
             customer: None,
         }
+    }
+
+    /// The same events, of another tenant.
+    #[must_use]
+    pub const fn of_tenant(mut self, name: &'static str) -> Self {
+        self.tenant = name;
+        self
+    }
+
+    /// The same events, over so many days, which they take turns in, up to the present one.
+    #[must_use]
+    pub const fn over_days(mut self, days: u64) -> Self {
+        self.days = days;
+        self
     }
 
     /// The same events, all of one customer.
@@ -108,13 +126,15 @@ impl Iterator for Workload {
             (InteractionType::Impression, None)
         };
         self.made += 1;
-        // Within the last hour, at most one millisecond apart from its neighbours.
-        let at = self.day_ms + i64::try_from(self.made % 3_600_000).unwrap_or_default();
+        // Within an hour of its day, at most one millisecond apart from its neighbours there.
+        let of_day = i64::try_from(self.made / self.days % 3_600_000).unwrap_or_default();
+        let days_ago = i64::try_from(self.made % self.days).unwrap_or_default();
+        let at = self.day_ms + of_day - days_ago * 86_400_000;
         let customer = match &self.customer {
             Some(name) => name.clone(),
             None => format!("customer-{customer}"),
         };
-        let builder = Interaction::builder("bench", customer)
+        let builder = Interaction::builder(self.tenant, customer)
             .offer(format!("offer-{offer}"))
             .creative(format!("creative-{}", offer % 8))
             .channel("web")

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use kaireon_benches::workload::{Draw, Workload};
-use kaireon_benches::{Figure, Goal, Rounds, Side, caught_up, median};
+use kaireon_benches::{Figure, Goal, Rounds, Side, callers, caught_up, median};
 use kaireon_core::store::SummaryQuery;
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -99,8 +99,8 @@ fn of_draw(rounds: &mut Rounds, draw: Draw, folder: &Path) {
                 },
                 &mut |batches| {
                     recorded += batches * 1_000;
-                    let batches = ours::batches(&mut workload, batches);
-                    runtime.block_on(ours::bulk(&store, batches)) + caught_up()
+                    let batches = callers::batches(&mut workload, batches);
+                    runtime.block_on(callers::bulk(&store, batches)) + caught_up()
                 },
             ];
             rounds.round(&format!("{}/{round}", id("bulk")), 200, &mut sides, &mut measured);
@@ -142,7 +142,7 @@ fn of_draw(rounds: &mut Rounds, draw: Draw, folder: &Path) {
                         .by_ref()
                         .take(usize::try_from(events).unwrap_or_default())
                         .collect();
-                    runtime.block_on(ours::one_by_one(&store, callers, events)) + caught_up()
+                    runtime.block_on(callers::one_by_one(&store, callers, events)) + caught_up()
                 },
             ],
         );

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use kaireon_benches::callers;
 use kaireon_benches::workload::{Draw, Workload};
 use kaireon_core::store::SummaryQuery;
 use kaireon_core::{Event, Interaction, InteractionStore};
@@ -18,7 +19,7 @@ type Summaries = BTreeMap<[String; 4], ([i64; 6], i64, String)>;
 pub(crate) async fn check(store: &Arc<dyn InteractionStore>, our_schema: &str, raw: &Raw, draw: Draw) {
     let events: Vec<Interaction> = Workload::new(draw, 9).take(2_000).collect();
     let plain: Vec<_> = events.iter().map(ours::plain).collect();
-    ours::bulk(store, events.chunks(ours::BATCH).map(<[_]>::to_vec).collect()).await;
+    callers::bulk(store, events.chunks(callers::BATCH).map(<[_]>::to_vec).collect()).await;
     raw.one_by_one(8, plain.clone()).await;
     raw.copy(vec![plain], 1).await;
 

@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use kaireon_benches::workload::{Draw, Workload};
-use kaireon_benches::{Figure, Goal, Rounds, Side, median};
+use kaireon_benches::{Figure, Goal, Rounds, Side, callers, median};
 use kaireon_core::InteractionId;
 use raw::Raw;
 use reads::Reads;
@@ -183,7 +183,7 @@ impl Bench {
         if self.rounds.settings.wants(&id("bulk")) {
             let (raw_load, our_load) = (RefCell::new(&mut raw_load), RefCell::new(&mut our_load));
             let copy = |batches, connections| {
-                let batches = ours::batches(&mut raw_load.borrow_mut(), batches);
+                let batches = callers::batches(&mut raw_load.borrow_mut(), batches);
                 let plain = |batch: &Vec<_>| batch.iter().map(ours::plain).collect();
                 runtime.block_on(raw.copy(batches.iter().map(plain).collect(), connections))
             };
@@ -195,8 +195,8 @@ impl Bench {
                     &mut |batches| copy(batches, 1),
                     &mut |batches| copy(batches, 2),
                     &mut |batches| {
-                        let batches = ours::batches(&mut our_load.borrow_mut(), batches);
-                        runtime.block_on(ours::bulk(store, batches))
+                        let batches = callers::batches(&mut our_load.borrow_mut(), batches);
+                        runtime.block_on(callers::bulk(store, batches))
                     },
                 ],
             );
@@ -248,7 +248,7 @@ impl Bench {
                     },
                     &mut |turns| {
                         let events = take(&mut our_load, turns * callers * 8);
-                        runtime.block_on(ours::one_by_one(store, at_once(callers), events))
+                        runtime.block_on(callers::one_by_one(store, at_once(callers), events))
                     },
                 ],
             );

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kaireon_benches::workload::{Draw, Workload};
-use kaireon_benches::{Goal, Rounds, Side};
+use kaireon_benches::{Goal, Rounds, Side, callers};
 use kaireon_core::store::{HistoryQuery, SummaryQuery};
 use kaireon_core::{CustomerId, InteractionStore, TenantId};
 use sqlx::pool::PoolConnection;
@@ -113,7 +113,7 @@ impl Reads<'_> {
                         .collect(),
                 );
             }
-            ours::bulk(self.store, batches).await;
+            callers::bulk(self.store, batches).await;
         });
         let tenant = TenantId::new("bench").expect("an id");
         let query = |number| {
