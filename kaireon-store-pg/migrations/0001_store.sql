@@ -111,6 +111,8 @@ CREATE TABLE {s}.erasing (
     erasure text,
     packed bytea NOT NULL
 );
+-- Every entry of the outbox that is read, counted or replayed is looked up here.
+CREATE INDEX erasing_by_digest ON {s}.erasing (tenant, digest, customer);
 
 CREATE TABLE {s}.receipts (
     tenant integer NOT NULL,

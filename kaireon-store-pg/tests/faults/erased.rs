@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use kaireon_core::outbox::{
+    DeadLetterId, DeadLetterQuery, Destination, FetchFrom, Lane, LaneStatus, LeaseRequest, RANGES,
+    Settlement, Verdict,
+};
 use kaireon_core::store::{
     Accepted, Erasure, ErasureId, Generation, HistoryQuery, Origin, Purge, RecordBatch, Recorded,
     SummaryQuery,
@@ -94,6 +98,60 @@ async fn a_replicated_record_that_raises_a_generation_is_recorded_though_nothing
     place.run("DROP TRIGGER hinder ON {s}.history").await;
     until("the deletion", async || on_disk(&place).await == (1, 0)).await;
     assert_eq!(seen(&store).await, [after]);
+    store.disconnect().await.unwrap();
+    place.close().await;
+}
+
+/// Everybody who asks the outbox agrees that what is out of sight is gone, though it lies there.
+#[tokio::test]
+#[ignore = "needs postgres: set KAIREON_TEST_PG_URL"]
+async fn what_cannot_be_deleted_yet_is_in_no_lane_no_count_and_no_dead_letter() {
+    let place = Place::shared().await;
+    let store = PgStore::connect(place.config()).await.unwrap();
+    let outbox = store.outbox().unwrap();
+    insist(&store, &event("anna", "poisoned")).await;
+    let request = LeaseRequest {
+        lane: Lane::Publish,
+        owner: "relay".to_owned(),
+        ttl: Duration::from_secs(30),
+        max_ranges: RANGES,
+        destination: Destination::unnamed(),
+    };
+    let leases = outbox.lease(request).await.unwrap().leases;
+    let from = || leases.iter().cloned().map(FetchFrom::all).collect();
+    let read = outbox.fetch(from(), 10).await.unwrap();
+    let aside = Settlement {
+        range: read[0].range,
+        position: read[0].position,
+        verdict: Verdict::Poisoned("cannot be read".to_owned()),
+    };
+    outbox.settle(&leases, vec![aside]).await.unwrap();
+    insist(&store, &event("anna", "waiting")).await;
+    let letters = DeadLetterQuery::new(Lane::Publish);
+    let letter = outbox
+        .dead_letters(letters.clone())
+        .await
+        .unwrap()
+        .items
+        .remove(0);
+    let waits = |status: LaneStatus| (status.backlog, status.dead_letters);
+    assert_eq!(waits(outbox.status(Lane::Publish).await.unwrap()), (1, 1));
+    at_deletion(&place, "RAISE EXCEPTION 'not now'").await;
+    let after = event("anna", "after");
+    let recorded = store.record_events(raising(&after)).await.unwrap();
+    assert_eq!(recorded.into_values().unwrap(), [under_the_next(&after)]);
+    until("a deletion that fails", async || is_hindered(&place).await).await;
+    assert_eq!(place.number("SELECT count(*) FROM {s}.outbox").await, 1);
+    assert_eq!(place.number("SELECT count(*) FROM {s}.outbox_dead").await, 1);
+    assert_eq!(outbox.fetch(from(), 10).await.unwrap(), []);
+    assert_eq!(waits(outbox.status(Lane::Publish).await.unwrap()), (0, 0));
+    assert!(outbox.backlog(Lane::Publish, &tenant()).await.unwrap().is_empty());
+    assert_eq!(outbox.dead_letters(letters).await.unwrap().items, []);
+    let name = DeadLetterId {
+        range: letter.entry.range,
+        position: letter.entry.position,
+    };
+    assert_eq!(outbox.replay(Lane::Publish, vec![name]).await.unwrap(), 0);
     store.disconnect().await.unwrap();
     place.close().await;
 }
