@@ -122,17 +122,18 @@ pub trait Outbox: Send + Sync + fmt::Debug {
 
 const _: fn(&dyn Outbox) = |_| {};
 
-/// How long an erasure waits for a relay to let go of what it may have in hand of the customer, where that relay renews
-/// its leases all the while. The erasure fails with [`still_in_hand`] then, and is resumed by a second call.
+/// How long an erasure, or a tombstone that is installed, waits for a relay to let go of what it may have in hand of the
+/// customer, where that relay renews its leases all the while. The call fails with [`still_in_hand`] then, and a second one
+/// waits on.
 pub const ERASURE_PATIENCE: Duration = Duration::from_secs(30);
 
-/// The error of an erasure whose customer's entries a relay has in hand still. All but the receipt is done.
+/// The error of a call that erases, where a relay has entries of the customer in hand still. All else is done.
 #[must_use]
-pub fn still_in_hand(backend: &'static str) -> Error {
+pub fn still_in_hand(backend: &'static str, operation: &'static str) -> Error {
     let context = "a relay has entries of the customer in hand still, whose delivery does not end";
     Error::new(crate::ErrorKind::Timeout, context)
         .with_backend(backend)
-        .with_operation("erase_customer")
+        .with_operation(operation)
         .with_transient(true)
         .with_effect(crate::Effect::Unknown)
 }

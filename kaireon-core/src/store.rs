@@ -202,9 +202,14 @@ pub trait InteractionStore: Send + Sync + std::fmt::Debug {
     /// Raises generations to those of another store's tombstones and deletes what lies below them. A generation
     /// is never lowered.
     ///
+    /// Of what a relay of the `publish` lane had read before, nothing is delivered after the answer, as behind
+    /// [`erase_customer`](Self::erase_customer): also where an earlier call installed the same and was cut short, the call
+    /// waits for every relay that was asked to give a range back, or whose leases end. So a store that was an authority
+    /// before tells nothing more of who is erased on the present one.
+    ///
     /// # Errors
     /// `InvalidInput` naming `generation`, and none is installed, when one of them is higher than
-    /// [`Generation::MAX_GIVEN`].
+    /// [`Generation::MAX_GIVEN`]; `Timeout`, transient, as for an erasure: all are installed then.
     async fn install_tombstones(&self, tenant: &TenantId, tombstones: Vec<Tombstone>) -> Result<()> {
         let _ = (tenant, tombstones);
         Err(Error::unsupported(

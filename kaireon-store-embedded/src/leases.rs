@@ -4,8 +4,8 @@
 //! tokens never go back across restarts, because each opening of the directory has a number that is kept, and
 //! leads the token.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
 use kaireon_core::Result;
@@ -154,6 +154,18 @@ impl Leases {
     /// Whether the holder of a range has been asked to give it back, and has not yet.
     pub(crate) fn is_recalled(&mut self, lane: Lane, range: u16, now: Timestamp) -> bool {
         self.lanes[crate::shared::lane_index(lane)].is_recalled(range, now)
+    }
+
+    /// Ranges whose holders, of those numbers, have been asked to give them back, and have not yet.
+    pub(crate) fn recalled(&mut self, lane: Lane, now: Timestamp) -> BTreeSet<(u16, u64)> {
+        let lane = &mut self.lanes[crate::shared::lane_index(lane)];
+        let asked: Vec<(u16, u64)> = lane
+            .recalls
+            .iter()
+            .map(|(&range, &token)| (range, token))
+            .collect();
+        let stays = |(range, _): &(u16, u64)| lane.is_recalled(*range, now);
+        asked.into_iter().filter(stays).collect()
     }
 
     /// Tells when leases change hands.

@@ -174,24 +174,28 @@ impl Handle {
         outcome.map_err(named(operation))
     }
 
-    /// Waits until a relay that was asked to give a range back has done so, or has lost it.
-    async fn until_given_back(&self, range: u16) -> Result<()> {
+    /// Waits until relays that were asked to give a range back, or one of any of them, have done so, or have lost it.
+    async fn until_given_back(&self, operation: &'static str, range: Option<u16>) -> Result<()> {
+        let recalled = || {
+            let mut leases = self.shared.leases.lock();
+            let recalled = leases.recalled(Lane::Publish, self.shared.config.clock.now());
+            (recalled, leases.handed())
+        };
+        let mut waited_for = recalled().0;
+        waited_for.retain(|(of, _)| range.is_none_or(|range| range == *of));
         let given_back = async {
             loop {
-                let mut handed = {
-                    let mut leases = self.shared.leases.lock();
-                    if !leases.is_recalled(Lane::Publish, range, self.shared.config.clock.now()) {
-                        return;
-                    }
-                    leases.handed()
-                };
+                let (still, mut handed) = recalled();
+                if waited_for.is_disjoint(&still) {
+                    return;
+                }
                 // Leases end by the store's clock, which tells nobody.
                 let _ = tokio::time::timeout(LOOK_EVERY, handed.changed()).await;
             }
         };
         tokio::time::timeout(ERASURE_PATIENCE, given_back)
             .await
-            .map_err(|_| still_in_hand(BACKEND))
+            .map_err(|_| still_in_hand(BACKEND, operation))
     }
 
     /// Deletes what records of another store have shown to be erased there.
@@ -410,7 +414,7 @@ impl InteractionStore for EmbeddedStore {
             .0
             .maintain("erase_customer", move |maintenance| maintenance.erase(&request))
             .await?;
-        self.0.until_given_back(range).await?;
+        self.0.until_given_back("erase_customer", Some(range)).await?;
         Ok(receipt)
     }
 
@@ -423,7 +427,8 @@ impl InteractionStore for EmbeddedStore {
     async fn install_tombstones(&self, tenant: &TenantId, tombstones: Vec<Tombstone>) -> Result<()> {
         let tenant = tenant.clone();
         let install = move |maintenance: &Maintenance| maintenance.install(&tenant, tombstones);
-        self.0.maintain("install_tombstones", install).await
+        self.0.maintain("install_tombstones", install).await?;
+        self.0.until_given_back("install_tombstones", None).await
     }
 
     async fn purge_before(&self, request: Purge) -> Result<PurgeReceipt> {

@@ -53,7 +53,7 @@ pub(crate) async fn erase(shared: &Shared, request: Erasure) -> Result<ErasureRe
                 let range = range_of(&tenant.name, customer.as_str());
                 let ended = async {
                     sweep(shared, Whose::Customer(tenant.number, digest)).await?;
-                    given_back(shared, range).await?;
+                    given_back(shared, Some(range), "erase_customer").await?;
                     finish(shared, &tenant, digest, id).await
                 };
                 ended.await.map_err(half_done)?;
@@ -186,7 +186,10 @@ pub(crate) async fn install_all(shared: &Shared, of: &TenantId, tombstones: Vec<
             Ok(Some(()))
         })
         .await?;
-    sweep(shared, Whose::Everybody).await.map_err(half_done)
+    sweep(shared, Whose::Everybody).await.map_err(half_done)?;
+    given_back(shared, None, "install_tombstones")
+        .await
+        .map_err(half_done)
 }
 
 /// A customer's row that this transaction holds.
@@ -357,34 +360,34 @@ async fn sweep_next(shared: &Shared, whose: Whose) -> Result<Line> {
 /// How often it is looked whether a range was given back.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// Waits until no relay can have entries of a swept customer in hand: the holder of the range, if there is one, was asked to
-/// give it back. What nobody had read by then, nobody reads.
-async fn given_back(shared: &Shared, range: u16) -> Result<()> {
+/// Waits until no relay can have entries in hand of whoever was swept in a range, or in any: holders, where there are some,
+/// were asked to give theirs back. What nobody had read by then, nobody reads.
+async fn given_back(shared: &Shared, range: Option<u16>, operation: &'static str) -> Result<()> {
     let sql = &shared.sql;
-    let range = range.cast_signed();
-    let holder = sql.outbox_holder.query().bind(range).bind(shared.given_time());
-    let Some(row) = shared.client.fetch_optional(holder).await? else {
-        return Ok(());
-    };
-    let token: i64 = row.try_get(0).map_err(of_sql)?;
+    let holders = sql.outbox_holder.query().bind(range.map(u16::cast_signed));
+    let holders = shared.client.fetch_all(holders.bind(shared.given_time())).await?;
     let end = Instant::now() + ERASURE_PATIENCE;
-    loop {
-        let holds = sql.outbox_still_holds.query().bind(range).bind(token);
-        let holds = shared
-            .client
-            .fetch_optional(holds.bind(shared.given_time()))
-            .await?;
-        let holds = holds.map(|row| row.try_get::<bool, _>(0)).transpose();
-        if !holds.map_err(of_sql)?.unwrap_or_default() {
-            break;
+    for holder in holders {
+        let range: i16 = holder.try_get("range").map_err(of_sql)?;
+        let token: i64 = holder.try_get("token").map_err(of_sql)?;
+        while still_holds(shared, range, token).await? {
+            if Instant::now() >= end {
+                return Err(still_in_hand(crate::BACKEND, operation));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
         }
-        if Instant::now() >= end {
-            return Err(still_in_hand(crate::BACKEND));
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
+        let done = sql.outbox_recall_done.query().bind(range).bind(token);
+        shared.client.execute(done).await?;
     }
-    let done = sql.outbox_recall_done.query().bind(range).bind(token);
-    shared.client.execute(done).await.map(drop)
+    Ok(())
+}
+
+async fn still_holds(shared: &Shared, range: i16, token: i64) -> Result<bool> {
+    let holds = shared.sql.outbox_still_holds.query().bind(range).bind(token);
+    let holds = holds.bind(shared.given_time());
+    let holds = shared.client.fetch_optional(holds).await?;
+    let holds = holds.map(|row| row.try_get::<bool, _>(0)).transpose();
+    Ok(holds.map_err(of_sql)?.unwrap_or_default())
 }
 
 /// Says in the receipt that it is done.

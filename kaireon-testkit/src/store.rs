@@ -147,6 +147,7 @@ macro_rules! __store_cases {
                 a_new_record_tells_the_generation_it_was_accepted_under
                 a_replicated_record_of_an_erased_generation_is_refused
                 a_replicated_record_of_a_higher_generation_erases_what_lies_below
+                a_replicated_record_of_a_higher_generation_leaves_nothing_to_tell
                 a_record_of_a_generation_above_the_highest_is_refused
                 tombstones_above_the_highest_generation_are_refused_and_erase_nothing
                 a_customer_of_the_highest_generation_is_recorded_and_erased_like_any_other
@@ -253,6 +254,7 @@ macro_rules! __store_cases {
                 ranges_that_go_back_and_forth_lose_nothing
                 nothing_that_was_read_ahead_is_delivered_after_the_receipt
                 an_erasure_that_waits_for_a_relay_has_done_all_but_the_receipt
+                a_tombstone_that_is_installed_waits_for_a_relay
             }
         }
     };

@@ -1,7 +1,7 @@
 //! The lanes of an in-memory outbox: what waits, what was moved aside, and who may touch which range.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::sync::watch;
 
@@ -229,6 +229,17 @@ impl LaneState {
             self.recalls.remove(&range);
         }
         stays
+    }
+
+    /// Ranges whose holders, of those numbers, have been asked to give them back, and have not yet.
+    pub(super) fn recalled(&mut self, now: Timestamp) -> BTreeSet<(u16, u64)> {
+        let asked: Vec<(u16, u64)> = self
+            .recalls
+            .iter()
+            .map(|(&range, &token)| (range, token))
+            .collect();
+        let stays = |(range, _): &(u16, u64)| self.is_recalled(*range, now);
+        asked.into_iter().filter(stays).collect()
     }
 
     fn leases_of(&self, lane: Lane, owner: &str) -> Vec<Lease> {

@@ -188,27 +188,31 @@ impl Handle {
         }
     }
 
-    /// Waits until a relay that was asked to give a range back has done so, or has lost it.
+    /// Waits until relays that were asked to give a range back, or one of any of them, have done so, or have lost it.
     ///
     /// # Errors
-    /// [`still_in_hand`] where it has not within [`ERASURE_PATIENCE`].
-    pub(super) async fn until_given_back(&self, range: u16) -> Result<()> {
+    /// [`still_in_hand`] where they have not within [`ERASURE_PATIENCE`].
+    pub(super) async fn until_given_back(&self, operation: &'static str, range: Option<u16>) -> Result<()> {
+        let recalled = || -> Result<_> {
+            let mut state = self.enter(operation)?;
+            let recalled = state.outbox.lane(Lane::Publish).recalled(self.now());
+            Ok((recalled, state.outbox.handed.subscribe()))
+        };
+        let mut waited_for = recalled()?.0;
+        waited_for.retain(|(of, _)| range.is_none_or(|range| range == *of));
         let given_back = async {
             loop {
-                let mut handed = {
-                    let mut state = self.enter("erase_customer")?;
-                    if !state.outbox.lane(Lane::Publish).is_recalled(range, self.now()) {
-                        return Ok(());
-                    }
-                    state.outbox.handed.subscribe()
-                };
+                let (still, mut handed) = recalled()?;
+                if waited_for.is_disjoint(&still) {
+                    return Ok(());
+                }
                 // Leases end by the store's clock, which tells nobody.
                 let _ = tokio::time::timeout(LOOK_EVERY, handed.changed()).await;
             }
         };
         tokio::time::timeout(ERASURE_PATIENCE, given_back)
             .await
-            .unwrap_or_else(|_| Err(still_in_hand(BACKEND)))
+            .unwrap_or_else(|_| Err(still_in_hand(BACKEND, operation)))
     }
 
     /// Ends this handle and wakes whoever waits on it.

@@ -240,7 +240,7 @@ impl InteractionStore for MemoryStore {
         let range = range_of(&request.tenant, request.customer.as_str());
         let erased = self.0.enter("erase_customer")?.erase(request, now);
         let receipt = erased.map_err(|error| named("erase_customer", error))?;
-        self.0.until_given_back(range).await?;
+        self.0.until_given_back("erase_customer", Some(range)).await?;
         Ok(receipt)
     }
 
@@ -278,11 +278,13 @@ impl InteractionStore for MemoryStore {
             .try_for_each(|stone| stone.generation.check_given());
         given.map_err(|error| named("install_tombstones", error))?;
         let now = self.0.now();
-        let mut state = self.0.enter("install_tombstones")?;
-        for Tombstone { customer, generation } in tombstones {
-            state.install_tombstone(tenant, customer, generation, now);
+        {
+            let mut state = self.0.enter("install_tombstones")?;
+            for Tombstone { customer, generation } in tombstones {
+                state.install_tombstone(tenant, customer, generation, now);
+            }
         }
-        Ok(())
+        self.0.until_given_back("install_tombstones", None).await
     }
 
     async fn purge_before(&self, request: Purge) -> Result<PurgeReceipt> {

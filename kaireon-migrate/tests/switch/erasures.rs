@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kaireon_core::digest::MasterKey;
 use kaireon_core::memory::{MemoryOptions, MemoryPlace};
-use kaireon_core::outbox::{Lane, LaneSet};
+use kaireon_core::outbox::{Destination, FetchFrom, Lane, LaneSet, LeaseRequest, RANGES};
 use kaireon_core::store::{Erasure, ErasureId, Generation, Purge};
 use kaireon_core::time::Clock;
 use kaireon_core::{CustomerId, ErrorKind, InteractionStore};
@@ -87,6 +87,53 @@ async fn an_erasure_reaches_both_stores_and_what_is_on_its_way() {
     for store in &process.stores {
         assert_eq!(rows(store.as_ref()).await.len(), 1);
     }
+    drop(relays);
+}
+
+/// The call before the cut-over was cut short; the new authority's own relays have nothing in hand.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_erasure_behind_a_cut_over_waits_for_the_relay_of_the_old_authority() {
+    let world = World::new();
+    let publishing = TenantSetting::single(name("old"), LaneSet::of(&[Lane::Publish]));
+    let process = world.process_on(publishing, SwitchConfig::new(KEY));
+    let outbox = process.stores[0].outbox().unwrap();
+    outbox.set_lanes(LaneSet::of(&[Lane::Publish])).await.unwrap();
+    process.switch.record_event(event("anna", 1)).await.unwrap();
+    let request = LeaseRequest {
+        lane: Lane::Publish,
+        owner: "slow".to_owned(),
+        ttl: Duration::from_secs(60),
+        max_ranges: RANGES,
+        destination: Destination::unnamed(),
+    };
+    let leases = outbox.lease(request).await.unwrap().leases;
+    let from = leases.iter().cloned().map(FetchFrom::all).collect();
+    assert_eq!(outbox.fetch(from, 10).await.unwrap().len(), 1);
+    let relays = process.replicate();
+    process.start(&world, DualWrite::Async).await;
+    process.make_ready(&world).await;
+    for authority in NAMES {
+        if authority == "new" {
+            let cut_over = process.ask(Step::CutOver, &world);
+            process.migrator.change(&tenant(), &cut_over).await.unwrap();
+        }
+        let known = process.migrator.observe(&tenant()).await.unwrap();
+        assert_eq!(known.setting.authority, name(authority));
+        let erased = async {
+            while !rows(process.stores[0].as_ref()).await.is_empty() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            // A receipt for which nobody was waited for is there by then.
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        };
+        tokio::select! {
+            receipt = process.switch.erase_customer(erasure("anna")) => panic!("{authority} gave {receipt:?}"),
+            () = erased => {}
+        }
+    }
+    outbox.release(leases).await.unwrap();
+    let receipt = process.switch.erase_customer(erasure("anna")).await.unwrap();
+    assert_eq!(receipt.generation, Generation(1));
     drop(relays);
 }
 

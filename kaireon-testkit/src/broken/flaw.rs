@@ -76,6 +76,8 @@ pub enum Flaw {
     ErasureKeepsTheGeneration,
     /// The receipt is given while a relay has entries of the customer in hand.
     ErasureWaitsForNoRelay,
+    /// A tombstone is installed though a relay has what lies below it in hand.
+    TombstonesWaitForNoRelay,
     /// Nothing is deleted before a relay that has entries of the customer in hand has given them back.
     ErasureWaitsFirst,
     /// The same request erases again, and counts anew.
@@ -236,6 +238,8 @@ pub enum Flaw {
     ReplicatedRowsOutliveAPurge,
     /// A record of a higher generation leaves what lies below.
     HigherGenerationsEraseNothing,
+    /// A record of a higher generation leaves what lies below in the lanes.
+    HigherGenerationsKeepEntries,
     /// Attributes of more than 32 KiB are not kept.
     BoundsAttributes,
     /// Summaries are read before the unit that writes: of concurrent writers one is lost.

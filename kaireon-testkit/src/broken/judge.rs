@@ -127,6 +127,10 @@ impl Place {
         if given > present && self.has(Flaw::HigherGenerationsEraseNothing) {
             let digest = digest(&self.key, tenant, customer);
             disk.tenant(tenant).generations.insert(digest, given);
+        } else if given > present && self.has(Flaw::HigherGenerationsKeepEntries) {
+            let kept = disk.outbox.clone();
+            self.raise(disk, tenant, customer, given);
+            disk.outbox = kept;
         } else if given > present {
             self.raise(disk, tenant, customer, given);
         }

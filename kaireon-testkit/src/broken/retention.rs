@@ -1,9 +1,10 @@
 //! How the plain store erases and purges, and what its flaws leave.
 
 use std::ops::Bound;
+use std::time::Duration;
 
 use kaireon_core::digest::Digest;
-use kaireon_core::outbox::Lane;
+use kaireon_core::outbox::{ERASURE_PATIENCE, Lane, still_in_hand};
 use kaireon_core::store::{
     Erasure, ErasureReceipt, Generation, Page, Purge, PurgeReceipt, ScanCursor, Tombstone, TombstoneQuery,
 };
@@ -13,6 +14,9 @@ use super::disk::digest;
 use super::flaw::Flaw;
 use super::page::{after, page};
 use super::store::Store;
+
+/// How often it is looked whether a range was given back.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 impl Store {
     /// Erases at once, or repeats the receipt.
@@ -60,12 +64,23 @@ impl Store {
         Ok(publish.is_some_and(|data| data.is_held(range, now)))
     }
 
-    /// Whether a relay was asked to give a range back, and has not yet.
-    pub(super) fn is_recalled(&self, range: u16) -> Result<bool> {
+    /// Waits until relays that were asked to give ranges back have done so.
+    pub(super) async fn until_given_back(&self, operation: &'static str) -> Result<()> {
+        let given_back = async {
+            while self.is_any_recalled(operation)? {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+            Ok(())
+        };
+        let given_back = tokio::time::timeout(ERASURE_PATIENCE, given_back).await;
+        given_back.unwrap_or_else(|_| Err(still_in_hand("plain", operation)))
+    }
+
+    fn is_any_recalled(&self, operation: &'static str) -> Result<bool> {
         let now = self.place.now();
-        let disk = self.disk("erase_customer")?;
+        let disk = self.disk(operation)?;
         let publish = disk.outbox.get(&Lane::Publish);
-        Ok(publish.is_some_and(|data| data.is_recalled(range, now)))
+        Ok(publish.is_some_and(|data| data.recalls.keys().any(|range| data.is_recalled(*range, now))))
     }
 
     pub(super) fn read_tombstones(&self, query: TombstoneQuery) -> Result<Page<Tombstone, ScanCursor>> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kaireon_core::digest::MasterKey;
-use kaireon_core::outbox::{ERASURE_PATIENCE, range_of, still_in_hand};
+use kaireon_core::outbox::{range_of, still_in_hand};
 use kaireon_core::store::{
     Accepted, BatchOutcome, Erasure, ErasureReceipt, FenceRequest, FenceState, HistoryCursor, HistoryQuery,
     Page, Purge, PurgeReceipt, Record, RecordBatch, Recorded, ScanCursor, ScanQuery, StoreCapabilities,
@@ -226,18 +226,14 @@ impl InteractionStore for Store {
     async fn erase_customer(&self, request: Erasure) -> Result<ErasureReceipt> {
         let range = range_of(&request.tenant, request.customer.as_str());
         if self.has(Flaw::ErasureWaitsFirst) && self.is_held(range)? {
-            return Err(still_in_hand("plain"));
+            return Err(still_in_hand("plain", "erase_customer"));
         }
         let receipt = self.erase(request)?;
         self.place.wake();
-        let given_back = async {
-            while !self.has(Flaw::ErasureWaitsForNoRelay) && self.is_recalled(range)? {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-            Ok(receipt)
-        };
-        let given_back = tokio::time::timeout(ERASURE_PATIENCE, given_back).await;
-        given_back.unwrap_or_else(|_| Err(still_in_hand("plain")))
+        if !self.has(Flaw::ErasureWaitsForNoRelay) {
+            self.until_given_back("erase_customer").await?;
+        }
+        Ok(receipt)
     }
 
     async fn tombstones(&self, query: TombstoneQuery) -> Result<Page<Tombstone, ScanCursor>> {
@@ -245,7 +241,12 @@ impl InteractionStore for Store {
     }
 
     async fn install_tombstones(&self, tenant: &TenantId, tombstones: Vec<Tombstone>) -> Result<()> {
-        self.install(tenant, tombstones)
+        self.install(tenant, tombstones)?;
+        self.place.wake();
+        if !self.has(Flaw::TombstonesWaitForNoRelay) {
+            self.until_given_back("install_tombstones").await?;
+        }
+        Ok(())
     }
 
     async fn purge_before(&self, request: Purge) -> Result<PurgeReceipt> {

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use kaireon_core::Outbox;
 use kaireon_core::outbox::{Lane, LaneSet, OutboxEntry, RANGES, Verdict};
 use kaireon_core::relay::{Delivered, LaneSink, Relay, RelayConfig};
-use kaireon_core::store::{Erasure, ErasureId};
+use kaireon_core::store::{Erasure, ErasureId, Tombstone, TombstoneQuery};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -320,4 +320,49 @@ pub async fn an_erasure_that_waits_for_a_relay_has_done_all_but_the_receipt(fixt
     outbox.release(leases).await.unwrap();
     let receipt = world.store.erase_customer(request).await.unwrap();
     assert_eq!(receipt.deleted["outbox"], 6, "what the first call deleted");
+}
+
+/// Who installs the tombstone of another store waits for a relay as an erasure does, and so does a second call behind one that
+/// was cut short: this store may have been the authority, whose relay tells of the customer still.
+pub async fn a_tombstone_that_is_installed_waits_for_a_relay(fixture: &dyn StoreFixture) {
+    let world = World::open(fixture).await;
+    if !world.can(&[Need::Outbox, Need::Erasure, Need::Replication]).await {
+        return;
+    }
+    world.record(&world.event("anna").built()).await;
+    world.erase("anna", "ticket-1").await;
+    let query = TombstoneQuery::new(world.tenant.clone());
+    let first = world.store.tombstones(query).await.unwrap().items.remove(0);
+    let stone = Tombstone {
+        generation: first.generation.next().unwrap(),
+        ..first
+    };
+    let outbox = world.outbox();
+    outbox.set_lanes(LaneSet::of(&[Lane::Publish])).await.unwrap();
+    world.record(&world.event("anna").built()).await;
+    world.record(&world.event("bert").built()).await;
+    let leases = lease_all(&outbox, Lane::Publish, "slow").await;
+    assert_eq!(fetch(&outbox, &leases, 10).await.unwrap().len(), 2);
+    let install = || world.store.install_tombstones(&world.tenant, vec![stone.clone()]);
+    for call in ["the first", "the second"] {
+        let emptied = async {
+            while outbox
+                .backlog(Lane::Publish, &world.tenant)
+                .await
+                .unwrap()
+                .waiting
+                > 1
+            {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            // A store that waits for nobody has answered by then.
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        };
+        tokio::select! {
+            told = install() => panic!("{call} call was answered with nothing given back: {told:?}"),
+            () = emptied => {}
+        }
+    }
+    outbox.release(leases).await.unwrap();
+    install().await.unwrap();
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use kaireon_core::outbox::{DeadLetterId, DeadLetterQuery, Lane, LaneSet};
 use kaireon_core::store::{
     Accepted, Erasure, ErasureId, Generation, MAX_PAGE, Origin, RecordBatch, Recorded, Tombstone,
     TombstoneQuery,
@@ -254,6 +255,57 @@ pub async fn a_replicated_record_of_a_higher_generation_erases_what_lies_below(f
         Generation(3)
     );
     world.holds("anna", &[]).await;
+}
+
+/// What lies below a raised generation is told to nobody from the answer on: it is in no lane, in no count, and no dead
+/// letter that can be seen or replayed.
+pub async fn a_replicated_record_of_a_higher_generation_leaves_nothing_to_tell(fixture: &dyn StoreFixture) {
+    let world = World::open(fixture).await;
+    if !world.can(&[Need::Erasure, Need::Replication, Need::Outbox]).await {
+        return;
+    }
+    let outbox = world.outbox();
+    outbox.set_lanes(LaneSet::of(&Lane::ALL)).await.unwrap();
+    let both = || [world.event("anna").built(), world.event("bert").built()];
+    world.record_all(&both()).await;
+    crate::outbox::poison_all(&outbox, Lane::Publish).await;
+    world.record_all(&both()).await;
+    let letters = DeadLetterQuery::new(Lane::Publish);
+    let anna = world.customer("anna");
+    let before = outbox.dead_letters(letters.clone()).await.unwrap().items;
+    let hers = before
+        .iter()
+        .find(|letter| letter.entry.customer() == Some(&anna))
+        .unwrap();
+    let event = world.event("anna").timestamp(noon(9)).built();
+    let batch = RecordBatch::accepted(Origin::Replicated, [accepted(&event, 1)]);
+    let raised = world.store.record_events(batch).await.unwrap();
+    assert!(raised.into_values().unwrap()[0].is_new());
+    for (lane, left) in [
+        (Lane::Publish, (1, 1)),
+        (Lane::Replicate, (2, 0)),
+        (Lane::Archive, (2, 0)),
+    ] {
+        let status = outbox.status(lane).await.unwrap();
+        assert_eq!((status.backlog, status.dead_letters), left, "{lane}");
+        let backlog = outbox.backlog(lane, &world.tenant).await.unwrap();
+        assert_eq!((backlog.waiting, backlog.dead_letters), left, "{lane}");
+    }
+    let after = outbox.dead_letters(letters).await.unwrap().items;
+    let told: Vec<_> = after.iter().map(|letter| letter.entry.customer()).collect();
+    assert_eq!(told, [Some(&world.customer("bert"))]);
+    let name = DeadLetterId {
+        range: hers.entry.range,
+        position: hers.entry.position,
+    };
+    assert_eq!(outbox.replay(Lane::Publish, vec![name]).await.unwrap(), 0);
+    for lane in Lane::ALL {
+        let entries = crate::outbox::drain(&outbox, lane, "after").await;
+        assert!(
+            entries.iter().all(|entry| entry.customer() != Some(&anna)),
+            "{lane} tells nothing of the erased"
+        );
+    }
 }
 
 /// A record under a generation that leaves no room for erasures is refused, and its customer stays as it was.

@@ -20,6 +20,8 @@ macro_rules! erasing {
                 [undelivered_entries_of_an_erased_customer_are_gone]
                 may [an_erasure_that_waits_for_a_relay_has_done_all_but_the_receipt
                      a_replayed_dead_letter_is_the_same_event_under_the_same_generation
+                     a_replicated_record_of_a_higher_generation_leaves_nothing_to_tell
+                     a_tombstone_that_is_installed_waits_for_a_relay
                      entries_after_the_erasure_are_delivered
                      nothing_that_was_read_ahead_is_delivered_after_the_receipt];
             ErasureForgetsSummaries:
@@ -46,7 +48,8 @@ macro_rules! erasing {
                 [a_new_interaction_after_the_erasure_is_accepted_under_the_new_generation
                  a_replicated_record_of_an_erased_generation_is_refused
                  another_request_erases_again]
-                may [a_customer_of_the_highest_generation_is_recorded_and_erased_like_any_other
+                may [a_tombstone_that_is_installed_waits_for_a_relay
+                     a_customer_of_the_highest_generation_is_recorded_and_erased_like_any_other
                      a_new_record_tells_the_generation_it_was_accepted_under
                      a_replayed_dead_letter_is_the_same_event_under_the_same_generation
                      a_replicated_record_of_a_higher_generation_erases_what_lies_below
@@ -123,7 +126,10 @@ macro_rules! erasing {
             ReplicatedRowsOutliveAPurge:
                 [a_replicated_record_before_the_watermark_counts_but_leaves_no_row];
             HigherGenerationsEraseNothing:
-                [a_replicated_record_of_a_higher_generation_erases_what_lies_below];
+                [a_replicated_record_of_a_higher_generation_erases_what_lies_below]
+                may [a_replicated_record_of_a_higher_generation_leaves_nothing_to_tell];
+            HigherGenerationsKeepEntries:
+                [a_replicated_record_of_a_higher_generation_leaves_nothing_to_tell];
             ReplicatedHasKeysOfItsOwn:
                 [live_and_replicated_records_share_their_keys]
                 may [a_late_event_is_known_for_the_horizon_after_its_arrival];
@@ -134,7 +140,8 @@ macro_rules! erasing {
                 [settings_and_decisions_are_there_after_a_restart];
             InstallingErasesNothing:
                 [tombstones_installed_on_another_store_erase_there]
-                may [a_customer_of_the_highest_generation_is_recorded_and_erased_like_any_other];
+                may [a_tombstone_that_is_installed_waits_for_a_relay
+                     a_customer_of_the_highest_generation_is_recorded_and_erased_like_any_other];
         } $($next)* }
     };
 }

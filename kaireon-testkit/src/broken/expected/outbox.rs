@@ -8,15 +8,19 @@ macro_rules! outbox {
             ErasureWaitsForNoRelay:
                 [nothing_that_was_read_ahead_is_delivered_after_the_receipt]
                 may [an_erasure_that_waits_for_a_relay_has_done_all_but_the_receipt];
+            TombstonesWaitForNoRelay:
+                [a_tombstone_that_is_installed_waits_for_a_relay];
             ErasureWaitsFirst:
                 [an_erasure_that_waits_for_a_relay_has_done_all_but_the_receipt]
                 may [nothing_that_was_read_ahead_is_delivered_after_the_receipt];
             ReplicatedWritesLanes:
-                [replicated_records_write_no_lane];
+                [replicated_records_write_no_lane]
+                may [a_replicated_record_of_a_higher_generation_leaves_nothing_to_tell];
             OutboxLosesEntries:
                 [an_entry_is_there_when_its_record_is_acknowledged]
                 may [a_fence_sets_the_lanes_of_its_tenant
                      a_reader_never_sees_a_part_of_a_write
+                     a_replicated_record_of_a_higher_generation_leaves_nothing_to_tell
                      entries_of_a_customer_keep_the_order_of_their_acknowledgements
                      undelivered_entries_of_an_erased_customer_are_gone
                      undelivered_entries_outlive_a_purge];
@@ -94,6 +98,7 @@ macro_rules! outbox {
                 [a_poisoned_entry_is_moved_aside_and_blocks_nobody]
                 may [a_relay_that_lost_a_range_moves_nothing_aside
                      a_replayed_dead_letter_is_the_same_event_under_the_same_generation
+                     a_replicated_record_of_a_higher_generation_leaves_nothing_to_tell
                      a_tenants_backlog_is_its_own
                      dead_letters_are_listed_by_range_and_position
                      replayed_dead_letters_come_behind_all_others
