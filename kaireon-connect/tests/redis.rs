@@ -9,9 +9,13 @@ mod cluster;
 mod connect;
 #[path = "redis/gone.rs"]
 mod gone;
+#[path = "redis/outcomes.rs"]
+mod outcomes;
 #[path = "redis/place.rs"]
 mod place;
 #[path = "redis/refused.rs"]
 mod refused;
 #[path = "redis/silence.rs"]
 mod silence;
+#[path = "redis/wire.rs"]
+mod wire;

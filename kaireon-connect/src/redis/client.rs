@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::try_join_all;
 use kaireon_core::{Effect, Error, Result};
 
 use super::cluster::{Cluster, Node};
 use super::command::RedisCommand;
 use super::config::{RedisConnectConfig, RedisMode};
 use super::dial::Dial;
-use super::exchange::{call_one, rounds, too_late};
+use super::exchange::{call_each, call_one, too_late};
 use super::fault::RedisFault;
 use super::link::Link;
 use super::mode::find_out;
@@ -203,9 +203,13 @@ impl RedisClient {
         }
         let sent: Vec<AtomicBool> = commands.iter().map(|_| AtomicBool::new(false)).collect();
         let mut answers: Vec<_> = commands.iter().map(|_| None).collect();
-        let all = rounds(&self.0.place, &commands, &sent, &mut answers);
+        let all = call_each(&self.0.place, &commands, &sent, &mut answers);
         // What has no answer when the time is up is answered below.
-        let _ = tokio::time::timeout(self.0.command_timeout, all).await;
+        if tokio::time::timeout(self.0.command_timeout, all).await.is_err()
+            && let Place::Cluster(cluster) = &self.0.place
+        {
+            cluster.look_later();
+        }
         let each = answers.into_iter().zip(&commands).zip(&sent);
         each.map(|((answer, command), sent)| answer.unwrap_or_else(|| Err(too_late(command, sent))))
             .collect()
@@ -223,17 +227,21 @@ impl RedisClient {
             Place::One(node) => vec![node.clone()],
             Place::Cluster(cluster) => cluster.primaries(),
         };
-        let asked = join_all(nodes.iter().map(|node| async {
+        let asked = try_join_all(nodes.iter().map(|node| async {
             let live = node.link.live().await?;
             let answer = live.send(&redis::cmd("PING")).await;
             let answer = answer.inspect_err(|_| node.link.forget(&live))?;
             RedisReply::read(answer).map_err(|error| RedisFault::refused(&error))
         }));
         let asked = tokio::time::timeout(self.0.command_timeout, asked).await;
-        let answers = asked.map_err(|_| RedisFault::late(Effect::Unknown))?;
-        let failed = answers.into_iter().find_map(Result::err);
-        // A greeting changes nothing.
-        failed.map_or(Ok(()), |fault| Err(fault.with_effect(Effect::NotApplied)))
+        let answered = asked.unwrap_or_else(|_| Err(RedisFault::late(Effect::Unknown)));
+        answered.map(|_| ()).map_err(|fault| {
+            if let Place::Cluster(cluster) = &self.0.place {
+                cluster.look_later();
+            }
+            // A greeting changes nothing.
+            fault.with_effect(Effect::NotApplied)
+        })
     }
 
     /// Closes the connections once those who wait for answers on them have them. Later calls answer `Unavailable`, not

@@ -2,10 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use futures_util::StreamExt;
 use kaireon_core::Effect;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::dial::{Dial, Live};
 use super::fault::RedisFault;
@@ -13,6 +17,16 @@ use super::link::Link;
 use super::reply::RedisReply;
 use super::slots::SLOTS;
 use super::url::{Address, address};
+
+/// How soon the layout is not looked at again, where a call has failed.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// How many nodes are asked for the layout at a time, and how many words are enough: of fewer nodes, more than half.
+const MOST_ASKED: usize = 5;
+const MOST_WORDS: usize = 3;
+
+/// Which part of a call's time further words are waited for.
+const PATIENCE: u32 = 4;
 
 /// No node is known to have the slot.
 const NOBODY: u16 = u16::MAX;
@@ -40,6 +54,10 @@ pub(crate) struct Cluster {
     links: Mutex<HashMap<Address, Arc<Link>>>,
     /// Somebody is asking for the layout; whoever comes waits for the same.
     asking: Mutex<Option<watch::Receiver<bool>>>,
+    /// When somebody began to last.
+    asked: Mutex<Option<Instant>>,
+    /// Somebody is going to, for those who come later.
+    to_be_asked: AtomicBool,
 }
 
 impl Cluster {
@@ -54,20 +72,13 @@ impl Cluster {
             layout: RwLock::new(Arc::new(nothing)),
             links: Mutex::default(),
             asking: Mutex::default(),
+            asked: Mutex::default(),
+            to_be_asked: AtomicBool::new(false),
         })
     }
 
-    /// The node that has a slot; for no slot, any that has one. Asks for the layout where nobody is known.
-    pub(crate) async fn node_of(self: &Arc<Self>, slot: Option<u16>) -> Result<Node, RedisFault> {
-        if let Some(node) = self.known(slot) {
-            return Ok(node);
-        }
-        self.refresh().await;
-        let nobody = || RedisFault::unavailable("no node of the cluster has this slot");
-        self.known(slot).ok_or_else(nobody)
-    }
-
-    fn known(&self, slot: Option<u16>) -> Option<Node> {
+    /// The node that is known to have a slot; for no slot, any that has one.
+    pub(crate) fn known(&self, slot: Option<u16>) -> Option<Node> {
         let layout = self.layout.read();
         let place = match slot {
             Some(slot) => usize::from(*layout.owners.get(usize::from(slot))?),
@@ -96,7 +107,7 @@ impl Cluster {
     pub(crate) async fn why(&self) -> RedisFault {
         let mut why = RedisFault::unavailable("no node of the cluster can be reached");
         for seed in &self.seeds {
-            if let Err(fault) = layout_by(&self.node_at(seed)).await {
+            if let Err(fault) = word_of(&self.node_at(seed)).await {
                 why = fault;
                 break;
             }
@@ -130,23 +141,66 @@ impl Cluster {
         let _ = done.wait_for(|done| *done).await;
     }
 
+    /// As [`refresh`](Self::refresh), and not again within a moment: what was asked since the call is as good.
+    pub(crate) async fn look(self: &Arc<Self>) {
+        let (now, last) = (Instant::now(), *self.asked.lock());
+        if let Some(last) = last {
+            sleep_until(last + PAUSE).await;
+        }
+        if self.asked.lock().is_none_or(|asked| asked < now) {
+            self.refresh().await;
+        }
+    }
+
+    /// Has the layout looked at, for those who come later.
+    pub(crate) fn look_later(self: &Arc<Self>) {
+        if !self.to_be_asked.swap(true, Ordering::AcqRel) {
+            let cluster = Arc::clone(self);
+            tokio::spawn(async move {
+                cluster.look().await;
+                cluster.to_be_asked.store(false, Ordering::Release);
+            });
+        }
+    }
+
+    /// Asks several nodes at a time, and takes the word of the latest epoch: one that is cut off from the others goes
+    /// on telling what was true before, and one that hangs is not to hold up those who know.
     async fn ask(self: Arc<Self>, told: watch::Sender<bool>) {
-        let known = self
-            .layout
-            .read()
-            .nodes
-            .iter()
-            .map(|node| node.address.clone())
-            .collect::<Vec<_>>();
-        let seeds = self.seeds.iter().filter(|seed| !known.contains(seed)).cloned();
-        for address in known.iter().cloned().chain(seeds).collect::<Vec<_>>() {
-            let node = self.node_at(&address);
-            // One that hangs is not to hold up the question to the others.
-            let asked = tokio::time::timeout(self.dial.silence, layout_by(&node)).await;
-            if let Ok(Ok(ranges)) = asked {
-                self.adopt(ranges);
-                break;
+        *self.asked.lock() = Some(Instant::now());
+        let mut nodes = self.seeds.clone();
+        nodes.extend(self.primaries().into_iter().map(|node| node.address));
+        nodes.sort_unstable();
+        nodes.dedup();
+        fastrand::shuffle(&mut nodes);
+        let enough = (nodes.len() / 2 + 1).min(MOST_WORDS);
+        let nodes: Vec<_> = nodes.iter().map(|address| self.node_at(address)).collect();
+        let limit = self.dial.silence;
+        let asked = nodes
+            .into_iter()
+            .map(move |node| async move { timeout(limit, word_of(&node)).await });
+        let mut words = futures_util::stream::iter(asked).buffer_unordered(MOST_ASKED);
+        let (mut latest, mut heard): (Option<Word>, usize) = (None, 0);
+        // Once one is there, the others are waited for no longer than that.
+        let mut until = None;
+        while heard < enough {
+            let next = match until {
+                None => words.next().await,
+                Some(until) => timeout_at(until, words.next()).await.unwrap_or(None),
+            };
+            match next {
+                None => break,
+                Some(Ok(Ok(word))) => {
+                    heard += 1;
+                    until.get_or_insert(Instant::now() + limit / PATIENCE);
+                    if latest.as_ref().is_none_or(|latest| latest.epoch < word.epoch) {
+                        latest = Some(word);
+                    }
+                }
+                Some(_) => {}
             }
+        }
+        if let Some(Word { ranges, .. }) = latest {
+            self.adopt(ranges);
         }
         *self.asking.lock() = None;
         told.send_replace(true);
@@ -189,17 +243,40 @@ struct Range {
     owner: Address,
 }
 
-async fn layout_by(node: &Node) -> Result<Vec<Range>, RedisFault> {
+/// What one node says of the cluster.
+struct Word {
+    /// The latest that it has heard of; 0 where it does not say.
+    epoch: u64,
+    ranges: Vec<Range>,
+}
+
+async fn word_of(node: &Node) -> Result<Word, RedisFault> {
     let live: Arc<Live> = node.link.live().await?;
-    let mut command = redis::cmd("CLUSTER");
-    command.arg("SLOTS");
-    let answer = RedisReply::read(live.send(&command).await?).map_err(|error| RedisFault::refused(&error))?;
+    let [mut info, mut slots] = [redis::cmd("CLUSTER"), redis::cmd("CLUSTER")];
+    info.arg("INFO");
+    slots.arg("SLOTS");
+    let mut answers = live.send_all(&[info, slots]).await?.into_iter();
+    // A login may be allowed the one and not the other.
+    let epoch = answers
+        .next()
+        .and_then(|info| epoch_in(&RedisReply::read(info).ok()?));
     let strange = || RedisFault::strange("the node did not tell who has which slot");
-    let ranges = read(answer, &node.address.host).ok_or_else(strange)?;
+    let slots = answers.next().ok_or_else(strange)?;
+    let slots = RedisReply::read(slots).map_err(|error| RedisFault::refused(&error))?;
+    let ranges = read(slots, &node.address.host).ok_or_else(strange)?;
     if ranges.is_empty() {
         return Err(RedisFault::unavailable("the node knows nobody who has slots"));
     }
-    Ok(ranges)
+    Ok(Word {
+        epoch: epoch.unwrap_or_default(),
+        ranges,
+    })
+}
+
+/// Of `name:value` lines.
+fn epoch_in(info: &RedisReply) -> Option<u64> {
+    let mut lines = info.as_text()?.lines();
+    lines.find_map(|line| line.strip_prefix("cluster_current_epoch:")?.trim().parse().ok())
 }
 
 /// `first, last, [host, port, …], replicas…` for each range. A node that does not know its own host tells none: then
@@ -278,6 +355,14 @@ mod tests {
             .collect();
         assert_eq!(owners, [at("one", 1), at("asked", 2), at("asked", 3)]);
         assert_eq!(read(RedisReply::Int(1), "asked"), None);
+    }
+
+    #[test]
+    fn an_epoch_is_read_where_it_is_told() {
+        let info = |text: &'static str| epoch_in(&RedisReply::Bytes(Bytes::from_static(text.as_bytes())));
+        assert_eq!(info("cluster_state:ok\r\ncluster_current_epoch:17\r\n"), Some(17));
+        assert_eq!(info("cluster_my_epoch:17\r\n"), None);
+        assert_eq!(epoch_in(&RedisReply::Nil), None);
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub(crate) struct Dial {
 pub(crate) struct Live {
     connection: MultiplexedConnection,
     ended: Arc<AtomicBool>,
+    /// Whether anything was answered since it was handed out.
+    answered: AtomicBool,
     driver: AbortHandle,
 }
 
@@ -101,6 +103,7 @@ impl Dial {
         Ok(Live {
             connection,
             ended,
+            answered: AtomicBool::new(false),
             driver: driver.abort_handle(),
         })
     }
@@ -155,11 +158,23 @@ impl Live {
         !self.ended.load(Ordering::Acquire)
     }
 
+    /// Whether it has been of use since it was [handed out](Self::hand_out).
+    pub(crate) fn has_answered(&self) -> bool {
+        self.answered.load(Ordering::Relaxed)
+    }
+
+    /// What was answered so far was about the connection itself.
+    pub(crate) fn hand_out(&self) {
+        self.answered.store(false, Ordering::Relaxed);
+    }
+
     /// Sends one command. What fails may have been done.
     pub(crate) async fn send(&self, command: &Cmd) -> Result<Value, RedisFault> {
         let mut connection = self.connection.clone();
         let sent = connection.send_packed_command(command).await;
-        sent.map_err(|error| RedisFault::broken(&error))
+        let answer = sent.map_err(|error| RedisFault::broken(&error))?;
+        self.answered.store(true, Ordering::Relaxed);
+        Ok(answer)
     }
 
     /// Sends several in one round trip; each has its answer, in their order. What fails may have been done.
@@ -171,6 +186,7 @@ impl Live {
         let mut connection = self.connection.clone();
         let sent = connection.req_packed_commands(&pipeline, 0, commands.len()).await;
         let answers = sent.map_err(|error| RedisFault::broken(&error))?;
+        self.answered.store(true, Ordering::Relaxed);
         if answers.len() == commands.len() {
             Ok(answers)
         } else {

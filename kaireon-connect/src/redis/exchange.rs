@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use futures_util::future::join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use kaireon_core::{Effect, Result};
 use redis::Value;
 
@@ -38,6 +38,8 @@ struct Waiting {
     to: Option<(Address, bool)>,
     /// Whether another node was tried because the first could not be reached.
     tried: bool,
+    /// How often it was sent on.
+    redirections: usize,
 }
 
 impl Waiting {
@@ -47,6 +49,7 @@ impl Waiting {
             scripts: Scripts::ByHash,
             to: None,
             tried: false,
+            redirections: 0,
         }
     }
 
@@ -55,98 +58,132 @@ impl Waiting {
     }
 }
 
-/// Sends what has no answer yet, and again what was sent on, until all have one.
-pub(crate) async fn rounds(
+/// What became of the commands that were for one node.
+#[derive(Default)]
+struct Leg {
+    answers: Vec<(usize, Result<RedisReply, RedisFault>)>,
+    /// Nothing was done of these, and another node, or the same, is to be asked.
+    again: Vec<Waiting>,
+}
+
+/// Sends every command, and again what was sent on, until all have an answer. Each answer is there as soon as its node
+/// has given it, whatever the others do.
+pub(crate) async fn call_each(
     place: &Place,
     commands: &[RedisCommand],
     sent: &[AtomicBool],
     answers: &mut [Option<Result<RedisReply, RedisFault>>],
 ) {
-    let mut waiting: Vec<Waiting> = (0..commands.len()).map(Waiting::new).collect();
-    for round in 0.. {
-        let last = round == MOST_REDIRECTIONS;
-        let mut parts: Vec<(Node, Vec<Waiting>)> = Vec::new();
-        for one in waiting.drain(..) {
-            match node_for(place, &commands[one.at], &one).await {
-                Ok(node) => match parts
-                    .iter_mut()
-                    .find(|(known, _)| Arc::ptr_eq(&known.link, &node.link))
-                {
-                    Some((_, part)) => part.push(one),
-                    None => parts.push((node, vec![one])),
-                },
-                Err(fault) => answers[one.at] = Some(Err(fault)),
-            }
+    let mut under_way = FuturesUnordered::new();
+    let mut next: Vec<Waiting> = (0..commands.len()).map(Waiting::new).collect();
+    loop {
+        for (node, part) in parts(place, commands, next) {
+            under_way.push(leg(place, node, part, commands, sent));
         }
-        let told = join_all(
-            parts
-                .iter()
-                .map(|(node, part)| send_part(node, part, commands, sent)),
-        )
-        .await;
-        let mut moved = false;
-        for ((node, part), told) in parts.into_iter().zip(told) {
-            for (mut one, told) in part.into_iter().zip(told) {
-                match told {
-                    Told::Answer(answer) => {
-                        // It was not sent, so that it may be sent elsewhere; once, for who has the slot then.
-                        let elsewhere = answer.as_ref().is_err_and(|fault| !fault.was_sent()) && !one.tried;
-                        if elsewhere && has_moved(place, &node, &commands[one.at]).await {
-                            one.tried = true;
-                            waiting.push(one);
-                        } else {
-                            answers[one.at] = Some(answer);
-                        }
-                    }
-                    Told::Moved(_) | Told::Ask(_) | Told::UnknownScript if last => {
-                        let gave_up = RedisFault::unavailable("the slot was moved again and again");
-                        answers[one.at] = Some(Err(gave_up));
-                    }
-                    Told::Moved(to) => {
-                        moved = true;
-                        one.to = Some((to, false));
-                        waiting.push(one);
-                    }
-                    Told::Ask(to) => {
-                        one.to = Some((to, true));
-                        waiting.push(one);
-                    }
-                    Told::UnknownScript => {
-                        one.scripts = Scripts::ByText;
-                        waiting.push(one);
-                    }
-                }
-            }
-        }
-        if moved && let Place::Cluster(cluster) = place {
-            // For those who come later; this one knows where to go.
-            let cluster = Arc::clone(cluster);
-            tokio::spawn(async move { cluster.refresh().await });
-        }
-        if waiting.is_empty() {
+        let Some(leg) = under_way.next().await else {
             return;
+        };
+        for (at, answer) in leg.answers {
+            answers[at] = Some(answer);
+        }
+        next = leg.again;
+    }
+}
+
+/// The commands by the node that is known to have them; `None`: nobody is.
+fn parts(
+    place: &Place,
+    commands: &[RedisCommand],
+    waiting: Vec<Waiting>,
+) -> Vec<(Option<Node>, Vec<Waiting>)> {
+    let mut parts: Vec<(Option<Node>, Vec<Waiting>)> = Vec::new();
+    for one in waiting {
+        let node = match (place, &one.to) {
+            (Place::One(node), _) => Some(node.clone()),
+            (Place::Cluster(cluster), Some((address, _))) => Some(cluster.node_at(address)),
+            (Place::Cluster(cluster), None) => cluster.known(commands[one.at].slot()),
+        };
+        let same = |known: &Option<Node>| match (known, &node) {
+            (Some(known), Some(node)) => Arc::ptr_eq(&known.link, &node.link),
+            (known, node) => known.is_none() && node.is_none(),
+        };
+        match parts.iter_mut().find(|(known, _)| same(known)) {
+            Some((_, part)) => part.push(one),
+            None => parts.push((node, vec![one])),
         }
     }
+    parts
 }
 
-async fn node_for(place: &Place, command: &RedisCommand, one: &Waiting) -> Result<Node, RedisFault> {
-    match place {
-        Place::One(node) => Ok(node.clone()),
-        Place::Cluster(cluster) => match &one.to {
-            Some((address, _)) => Ok(cluster.node_at(address)),
-            None => cluster.node_of(command.slot()).await,
-        },
-    }
-}
-
-/// Whether another node has the command's slot, now that this one cannot be reached.
-async fn has_moved(place: &Place, node: &Node, command: &RedisCommand) -> bool {
-    let Place::Cluster(cluster) = place else {
-        return false;
+/// Brings commands to their node, and says what is to be done with those that are not answered by it.
+async fn leg(
+    place: &Place,
+    node: Option<Node>,
+    part: Vec<Waiting>,
+    commands: &[RedisCommand],
+    sent: &[AtomicBool],
+) -> Leg {
+    let mut leg = Leg::default();
+    let mut unreached = Vec::new();
+    let mut look = false;
+    let told = match &node {
+        Some(node) => send_part(node, &part, commands, sent).await,
+        None => {
+            let nobody = || RedisFault::unavailable("no node of the cluster has this slot").not_sent();
+            part.iter().map(|_| Told::Answer(Err(nobody()))).collect()
+        }
     };
-    cluster.refresh().await;
-    let now = cluster.node_of(command.slot()).await;
-    now.is_ok_and(|now| now.address != node.address)
+    for (mut one, told) in part.into_iter().zip(told) {
+        match told {
+            // It was not sent, so that it may be sent elsewhere; once, for who has the slot then.
+            Told::Answer(Err(fault)) if !fault.was_sent() && !one.tried => unreached.push((one, fault)),
+            Told::Answer(answer) => {
+                look |= answer.as_ref().is_err_and(RedisFault::asks_for_a_look);
+                leg.answers.push((one.at, answer));
+            }
+            Told::Moved(_) | Told::Ask(_) | Told::UnknownScript if one.redirections == MOST_REDIRECTIONS => {
+                let gave_up = RedisFault::unavailable("the slot was moved again and again");
+                leg.answers.push((one.at, Err(gave_up)));
+            }
+            onward => {
+                // Who sends a command on has not done it.
+                sent[one.at].store(false, Ordering::Relaxed);
+                one.redirections += 1;
+                match onward {
+                    Told::Moved(to) => {
+                        look = true;
+                        one.to = Some((to, false));
+                    }
+                    Told::Ask(to) => one.to = Some((to, true)),
+                    Told::UnknownScript => one.scripts = Scripts::ByText,
+                    Told::Answer(_) => unreachable!("answers are above"),
+                }
+                leg.again.push(one);
+            }
+        }
+    }
+    let Place::Cluster(cluster) = place else {
+        let failed = unreached.into_iter().map(|(one, fault)| (one.at, Err(fault)));
+        leg.answers.extend(failed);
+        return leg;
+    };
+    if !unreached.is_empty() {
+        cluster.look().await;
+        let there = node.as_ref().map(|node| &node.address);
+        for (mut one, fault) in unreached {
+            let owner = cluster.known(commands[one.at].slot());
+            if owner.is_some_and(|owner| Some(&owner.address) != there) {
+                (one.tried, one.to) = (true, None);
+                leg.again.push(one);
+            } else {
+                leg.answers.push((one.at, Err(fault)));
+            }
+        }
+    } else if look {
+        // For those who come later; these know where to go.
+        cluster.look_later();
+    }
+    leg
 }
 
 /// Sends the commands that are for one node, and reads what each was told.
@@ -182,7 +219,7 @@ async fn send_part(
         if let Told::Answer(Err(fault)) = &answer
             && fault.leaves()
         {
-            node.link.forget(&live);
+            node.link.leave(&live);
         }
         told.push(answer);
     }
@@ -252,7 +289,7 @@ pub(crate) async fn call_one(
             Told::Answer(answer) => {
                 return answer.inspect_err(|fault| {
                     if fault.leaves() {
-                        node.link.forget(&live);
+                        node.link.leave(&live);
                     }
                 });
             }

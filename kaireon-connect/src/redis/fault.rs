@@ -130,6 +130,11 @@ impl RedisFault {
         self.leave
     }
 
+    /// Whether another node may have the slot by now: this one did not answer, or does not serve it.
+    pub(crate) fn asks_for_a_look(&self) -> bool {
+        self.sent && (self.leave || matches!(self.code(), None | Some("CLUSTERDOWN")))
+    }
+
     /// The server's code, where the server answered.
     #[must_use]
     pub fn code(&self) -> Option<&str> {

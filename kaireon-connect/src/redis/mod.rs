@@ -23,11 +23,12 @@
 //! | `Cluster` | the other nodes are asked who has its slots now | of one command in one slot |
 //!
 //! Redirections of a cluster are followed inside, because a node that redirects has done nothing. Commands of one batch
-//! go to each node in one round trip.
+//! go to each node in one round trip, and what a node has answered is told whatever becomes of the others.
 //!
 //! # What is sent besides
 //! A new connection sends its login, and `HELLO` where the mode is to be found out or a sentinel's word to be checked;
-//! a cluster is asked `CLUSTER SLOTS` when its layout has changed. Nothing is sent while nobody calls.
+//! several nodes of a cluster are asked `CLUSTER INFO` and `CLUSTER SLOTS` when a node redirects, cannot be reached, does
+//! not answer or says that it serves no longer, at most every 50 ms. Nothing is sent while nobody calls.
 
 mod client;
 mod cluster;

@@ -107,6 +107,36 @@ impl RedisServer {
         }
     }
 
+    /// Has it stand still (SIGSTOP): it takes connections and bytes, and answers nothing. Dropping it kills it all the
+    /// same.
+    ///
+    /// # Errors
+    ///
+    /// When it does not run, or the system does not let it be stopped.
+    pub async fn stand_still(&self) -> io::Result<()> {
+        self.signal("-STOP").await
+    }
+
+    /// Has it go on (SIGCONT).
+    ///
+    /// # Errors
+    ///
+    /// As for [`stand_still`](Self::stand_still).
+    pub async fn go_on(&self) -> io::Result<()> {
+        self.signal("-CONT").await
+    }
+
+    async fn signal(&self, signal: &str) -> io::Result<()> {
+        let process = self.process.as_ref().and_then(Child::id);
+        let process = process.ok_or_else(|| io::Error::other("the server does not run"))?;
+        let mut kill = Command::new("kill");
+        kill.args([signal, &process.to_string()]);
+        match kill.status().await?.success() {
+            true => Ok(()),
+            false => Err(io::Error::other("the server could not be signalled")),
+        }
+    }
+
     /// Starts it again on the same port and folder, and returns when it answers, its data loaded.
     ///
     /// # Errors
