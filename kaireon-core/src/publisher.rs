@@ -130,6 +130,9 @@ pub enum Signal {
     Delivery(Delivery),
     /// So many events were lost to this subscriber because it was too slow.
     Lost(u64),
+    /// Events may have been lost here, nobody knows how many: the backend was out of reach, or no longer has them. Whoever
+    /// must have them all reads them from the store.
+    Gap,
 }
 
 /// A running subscription: a `Stream` of signals. It ends when the publisher disconnects; dropping it leaves the
@@ -147,7 +150,7 @@ impl Subscriber {
         std::future::poll_fn(|context| self.0.as_mut().poll_next(context)).await
     }
 
-    /// The next delivery: skips over losses, which a caller who counts them takes from [`next`](Self::next).
+    /// The next delivery: skips over losses and gaps, which a caller who minds them takes from [`next`](Self::next).
     ///
     /// # Errors
     /// What the backend reports.
@@ -155,7 +158,7 @@ impl Subscriber {
         loop {
             match self.next().await {
                 Some(Ok(Signal::Delivery(delivery))) => return Ok(Some(delivery)),
-                Some(Ok(Signal::Lost(_))) => {}
+                Some(Ok(Signal::Lost(_) | Signal::Gap)) => {}
                 Some(Err(error)) => return Err(error),
                 None => return Ok(None),
             }

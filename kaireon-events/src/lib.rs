@@ -3,6 +3,7 @@
 //! | feature | publisher | for |
 //! |---|---|---|
 //! | `in-process` | [`InProcessPublisher`] | one process: topics, groups and redelivery in memory |
+//! | `redis` | [`RedisPublisher`] | channels of Redis: whoever listens at the time, in any client |
 //!
 //! ```
 //! # #[cfg(feature = "in-process")]
@@ -28,6 +29,15 @@
 
 #[cfg(feature = "in-process")]
 mod in_process;
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(any(feature = "in-process", feature = "redis"))]
+mod vars;
 
 #[cfg(feature = "in-process")]
 pub use in_process::{InProcessPublisher, InProcessPublisherConfig, InProcessPublisherStats};
+#[cfg(feature = "redis")]
+pub use redis::{
+    MAX_EVENT_BYTES_VARIABLE, RedisConnectConfig, RedisMode, RedisPublisher, RedisPublisherConfig,
+    RedisPublisherStats,
+};

@@ -13,7 +13,7 @@
 //! | variable | values that are compiled in | unset |
 //! |---|---|---|
 //! | [`INTERACTION_STORE`] | `embedded` (feature `embedded`), `postgresql` or `pg` (feature `postgres`), `memory` (lost at exit) | `postgresql` where it is compiled in and `DATABASE_URL` is set, else `embedded` |
-//! | [`EVENT_PUBLISHER`] | `in-process`, `disabled` | `in-process` |
+//! | [`EVENT_PUBLISHER`] | `in-process`, `redis` (feature `redis`), `disabled` | `redis` where it is compiled in and `REDIS_URL` is set, else `in-process` |
 //! | [`SEARCH_INDEX`] | `memory` (not persisted: index again after a start) | `memory` |
 //! | [`CACHE_STORE`] | `in-process`, `redis` (feature `redis`) | `redis` where it is compiled in and `REDIS_URL` is set, else `in-process` |
 //! | [`DATABASE_URL`], [`REDIS_URL`] | read for backends that are compiled in; checked in any case | |
@@ -30,7 +30,8 @@
 //! | `KAIREON_CACHE_MAX_VALUE_BYTES` | the largest value of a cache in bytes, from 1 | 1 MiB |
 //! | `KAIREON_REDIS_KEY_PREFIX` | what every key on Redis begins with; two hosts that share a server and no cache have two | `kaireon:` |
 //! | `KAIREON_REDIS_…` | how Redis is reached: `MODE` and `MASTER` (one server, Sentinel, cluster), `SENTINEL_USERNAME`, `SENTINEL_PASSWORD`, `CA_FILE`, `CONNECT_TIMEOUT_MS`, `COMMAND_TIMEOUT_MS` | found out; as `RedisConnectConfig` says |
-//! | `KAIREON_EVENTS_MAX_PENDING` | the largest `max_pending` that a subscription to the `in-process` stream may ask for, from 1 | 1,048,576 |
+//! | `KAIREON_EVENTS_MAX_PENDING` | the largest `max_pending` that a subscription to a stream may ask for, from 1 | 1,048,576 |
+//! | `KAIREON_EVENTS_MAX_BYTES` | the largest envelope in bytes that the `redis` stream publishes, from 1; a larger one goes to the outbox's dead letters | 1 MiB |
 //!
 //! With a switch, these are read as well:
 //!
@@ -75,7 +76,7 @@
 //! |---|---|
 //! | `embedded` (default) | the embedded interaction store |
 //! | `postgres` | the interaction store on PostgreSQL 15 and newer |
-//! | `redis` | the cache on Redis 7 and newer: one server, under Sentinel, a cluster |
+//! | `redis` | the cache and the event stream on Redis 7 and newer: one server, under Sentinel, a cluster |
 //! | `switch` | the tenant switch: tenants on several stores, moved between them while they are used (`kaireon::switch`) |
 //! | `http` | the settings of the switch over HTTP, as an axum router and as plain functions (`kaireon::http`) |
 //! | `s3` | the switch's archive in S3 and what speaks its protocol |

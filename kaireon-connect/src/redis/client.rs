@@ -28,6 +28,8 @@ pub struct RedisClient(Arc<Inner>);
 
 struct Inner {
     place: Place,
+    reach: Reach,
+    connect_timeout: Duration,
     command_timeout: Duration,
     closed: AtomicBool,
 }
@@ -35,6 +37,13 @@ struct Inner {
 /// Where commands go.
 pub(crate) enum Place {
     One(Node),
+    Cluster(Arc<Cluster>),
+}
+
+/// How a connection apart from those is opened.
+pub(crate) enum Reach {
+    Standalone(Arc<Dial>, Address),
+    Sentinel(Arc<Sentinels>),
     Cluster(Arc<Cluster>),
 }
 
@@ -90,10 +99,10 @@ impl RedisClient {
             RedisMode::Auto => find_out(&dial(login.clone(), database), &nodes).await?,
             mode => mode,
         };
-        let place = match mode {
+        let (place, reach) = match mode {
             RedisMode::Cluster => {
                 let cluster = Cluster::new(dial(login, 0), nodes.clone());
-                Place::Cluster(cluster)
+                (Place::Cluster(Arc::clone(&cluster)), Reach::Cluster(cluster))
             }
             RedisMode::Sentinel => {
                 let sentinels = Arc::new(Sentinels {
@@ -108,23 +117,27 @@ impl RedisClient {
                     master: master.unwrap_or_default(),
                     servers: dial(login, database),
                 });
+                let reach = Reach::Sentinel(Arc::clone(&sentinels));
                 let link = Link::new(Box::new(move || {
                     let sentinels = Arc::clone(&sentinels);
                     Box::pin(async move { sentinels.open().await })
                 }));
-                one(&nodes, link)
+                (one(&nodes, link), reach)
             }
             _ => {
                 let (dial, address) = (Arc::new(dial(login, database)), nodes[0].clone());
+                let reach = Reach::Standalone(Arc::clone(&dial), address.clone());
                 let link = Link::new(Box::new(move || {
                     let (dial, address) = (Arc::clone(&dial), address.clone());
                     Box::pin(async move { dial.open(&address).await })
                 }));
-                one(&nodes, link)
+                (one(&nodes, link), reach)
             }
         };
         let client = Self(Arc::new(Inner {
             place,
+            reach,
+            connect_timeout: *connect_timeout,
             command_timeout: *command_timeout,
             closed: AtomicBool::new(false),
         }));
@@ -133,6 +146,22 @@ impl RedisClient {
             .await
             .map_err(RedisFault::into_error)?;
         Ok(client)
+    }
+
+    pub(crate) fn reach(&self) -> &Reach {
+        &self.0.reach
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.0.closed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn command_timeout(&self) -> Duration {
+        self.0.command_timeout
+    }
+
+    pub(crate) fn connect_timeout(&self) -> Duration {
+        self.0.connect_timeout
     }
 
     /// Has one connection opened, so that what is wrong is told now.

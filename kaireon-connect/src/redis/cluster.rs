@@ -115,6 +115,20 @@ impl Cluster {
         why.with_effect(Effect::NotApplied)
     }
 
+    /// How its nodes are reached.
+    pub(crate) fn dial(&self) -> &Dial {
+        &self.dial
+    }
+
+    /// Every node that may answer: those that have slots, and those that were given.
+    pub(crate) fn addresses(&self) -> Vec<Address> {
+        let layout = self.layout.read();
+        let mut known: Vec<_> = layout.nodes.iter().map(|node| node.address.clone()).collect();
+        let given = self.seeds.iter().filter(|seed| !known.contains(seed)).cloned();
+        known.extend(given.collect::<Vec<_>>());
+        known
+    }
+
     /// Every node that has slots.
     pub(crate) fn primaries(&self) -> Vec<Node> {
         self.layout.read().nodes.clone()

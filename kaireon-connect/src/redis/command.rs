@@ -58,6 +58,23 @@ impl RedisCommand {
         Self::of_script(script, Access::Write, key.into())
     }
 
+    /// A command that may change something and has no key, for the node that has this one's slot: what has one order
+    /// goes one way.
+    #[must_use]
+    pub fn write_beside(name: &'static str, key: &[u8]) -> Self {
+        let mut command = Self::new(name, Access::Write);
+        command.slot = Some(slot_of(key));
+        command
+    }
+
+    /// The same of a script.
+    #[must_use]
+    pub fn write_script_beside(script: &'static RedisScript, key: &[u8]) -> Self {
+        let mut command = Self::write_beside("EVALSHA", key);
+        command.script = Some((script, 0));
+        command
+    }
+
     fn of_script(script: &'static RedisScript, access: Access, key: bytes::Bytes) -> Self {
         let mut command = Self::new("EVALSHA", access).with_key(key);
         command.script = Some((script, 1));

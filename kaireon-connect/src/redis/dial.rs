@@ -29,6 +29,11 @@ pub(crate) struct Dial {
     pub(crate) silence: Duration,
 }
 
+/// What carries a connection's bytes.
+pub(crate) trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Wire for S {}
+
 /// An open connection, which any number of callers share.
 pub(crate) struct Live {
     connection: MultiplexedConnection,
@@ -52,6 +57,13 @@ impl Dial {
     }
 
     async fn open_unbounded(&self, address: &Address) -> Result<Live, RedisFault> {
+        let live = self.drive(self.reach(address).await?).await?;
+        self.log_in(&live).await?;
+        Ok(live)
+    }
+
+    /// Opens a socket, and TLS on it.
+    pub(crate) async fn reach(&self, address: &Address) -> Result<Box<dyn Wire>, RedisFault> {
         let Address { host, port } = address;
         let unreachable = |error: io::Error| RedisFault::unreachable(&error);
         let stream = TcpStream::connect((host.as_str(), *port))
@@ -59,25 +71,19 @@ impl Dial {
             .map_err(unreachable)?;
         // Commands are short and each is waited for.
         stream.set_nodelay(true).map_err(unreachable)?;
-        let live = match &self.tls {
-            None => self.drive(stream).await?,
+        match &self.tls {
+            None => Ok(Box::new(stream)),
             Some(tls) => {
                 let name = ServerName::try_from(host.clone())
                     .map_err(|_| RedisFault::config("the host's name cannot be in a certificate"))?;
-                let stream = tls.connect(name, stream).await.map_err(unreachable)?;
-                self.drive(stream).await?
+                Ok(Box::new(tls.connect(name, stream).await.map_err(unreachable)?))
             }
-        };
-        self.log_in(&live).await?;
-        Ok(live)
+        }
     }
 
     /// Sets a task to carry commands and answers. It ends when nobody holds the connection, when the server closes
     /// it, and when the server has been silent for too long.
-    async fn drive(
-        &self,
-        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    ) -> Result<Live, RedisFault> {
+    async fn drive(&self, stream: Box<dyn Wire>) -> Result<Live, RedisFault> {
         let silence = Silence::new();
         let stream = Watched {
             stream,

@@ -44,14 +44,26 @@ impl RedisFault {
 
     /// The server's refusal.
     pub(crate) fn refused(error: &redis::ServerError) -> Self {
+        Self::by_code(error.code(), error.details().unwrap_or_default())
+    }
+
+    /// The server's refusal of a command that a script gave it, in the words that the script was told.
+    #[must_use]
+    pub fn told(text: &str) -> Self {
+        let text = text.trim_start_matches('-');
+        let (code, details) = text.split_once(' ').unwrap_or((text, ""));
+        Self::by_code(code, details)
+    }
+
+    fn by_code(code: &str, details: &str) -> Self {
         let Meaning {
             kind,
             transient,
             what,
             leave,
-        } = meaning(error.code(), error.details().unwrap_or_default());
+        } = meaning(code, details);
         Self {
-            code: Some(error.code().into()),
+            code: Some(code.into()),
             leave,
             ..Self::new(kind, transient, what)
         }
@@ -64,6 +76,17 @@ impl RedisFault {
             fault = Self::new(ErrorKind::Unavailable, true, "the answer is not in the protocol");
         }
         fault.with_effect(Effect::Unknown)
+    }
+
+    /// Listening did not begin.
+    pub(crate) fn not_listening(error: &RedisError) -> Self {
+        match error.code() {
+            _ if error.kind() == redis::ErrorKind::AuthenticationFailed => {
+                Self::by_code("WRONGPASS", error.detail().unwrap_or_default())
+            }
+            Some(code) => Self::by_code(code, error.detail().unwrap_or_default()),
+            None => Self::broken(error).with_effect(Effect::NotApplied),
+        }
     }
 
     /// No connection was to be had.

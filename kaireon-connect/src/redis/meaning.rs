@@ -116,6 +116,12 @@ fn general(text: &str) -> Meaning {
     ]) {
         means(Kind::Unauthorized, false, "the login is refused")
     } else if begins(&[
+        // Of 7.0, and of later versions.
+        "The user executing the script can't",
+        "ACL failure in script",
+    ]) {
+        means(Kind::Unauthorized, false, "the login may not do this")
+    } else if begins(&[
         "DB index is out of range",
         "invalid DB index",
         "SELECT is not allowed",
@@ -192,6 +198,18 @@ mod tests {
             ("ERR", "max requests limit exceeded", ErrorKind::RateLimited, true),
             ("ERR", "max request size exceeded", ErrorKind::InvalidInput, false),
             ("ERR", "DB index is out of range", ErrorKind::Config, false),
+            (
+                "ERR",
+                "The user executing the script can't publish to the channel mentioned in the command",
+                ErrorKind::Unauthorized,
+                false,
+            ),
+            (
+                "ERR",
+                "ACL failure in script: No permissions",
+                ErrorKind::Unauthorized,
+                false,
+            ),
             ("ERR", "syntax error", ErrorKind::Internal, false),
             ("SOMETHING", "new", ErrorKind::Internal, false),
         ] {

@@ -28,7 +28,8 @@
 //! # What is sent besides
 //! A new connection sends its login, and `HELLO` where the mode is to be found out or a sentinel's word to be checked;
 //! several nodes of a cluster are asked `CLUSTER INFO` and `CLUSTER SLOTS` when a node redirects, cannot be reached, does
-//! not answer or says that it serves no longer, at most every 50 ms. Nothing is sent while nobody calls.
+//! not answer or says that it serves no longer, at most every 50 ms. Nothing is sent while nobody calls, but by a
+//! [`RedisListener`] that has heard nothing for four times the bound on a call: a `PING`.
 
 mod client;
 mod cluster;
@@ -38,6 +39,7 @@ mod dial;
 mod exchange;
 mod fault;
 mod link;
+mod listen;
 mod meaning;
 mod mode;
 mod reply;
@@ -52,6 +54,7 @@ pub use client::RedisClient;
 pub use command::RedisCommand;
 pub use config::{RedisConnectConfig, RedisMode};
 pub use fault::RedisFault;
+pub use listen::{RedisHeard, RedisListener};
 pub use reply::RedisReply;
 pub use script::RedisScript;
 

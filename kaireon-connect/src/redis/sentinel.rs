@@ -25,6 +25,11 @@ pub(crate) struct Sentinels {
 impl Sentinels {
     /// Opens a connection to the server that is the primary by the word of a sentinel and by its own.
     pub(crate) async fn open(&self) -> Result<Live, RedisFault> {
+        self.find().await.map(|(_, live)| live)
+    }
+
+    /// The same, and where it is.
+    pub(crate) async fn find(&self) -> Result<(Address, Live), RedisFault> {
         let mut last = RedisFault::unavailable("no sentinel can be reached");
         for node in &self.nodes {
             let asked = tokio::time::timeout(PATIENCE, self.ask(node)).await;
@@ -37,7 +42,7 @@ impl Sentinels {
                 Err(_) => continue,
             };
             match self.primary(&address).await {
-                Ok(live) => return Ok(live),
+                Ok(live) => return Ok((address, live)),
                 // Another sentinel may know a later one.
                 Err(fault) => last = fault,
             }

@@ -2,8 +2,7 @@
 
 use kaireon_core::{Error, ErrorKind, Result};
 
-/// The variable that sets [`InProcessPublisherConfig::max_pending`].
-const MAX_PENDING_VARIABLE: &str = "KAIREON_EVENTS_MAX_PENDING";
+use crate::vars::{self, MAX_PENDING};
 
 /// How the in-process publisher behaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,15 +40,8 @@ impl InProcessPublisherConfig {
     /// As for `from_env`.
     pub fn from_vars(variable: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let mut config = Self::default();
-        if let Some(text) = variable(MAX_PENDING_VARIABLE) {
-            config.max_pending = text
-                .trim()
-                .parse()
-                .ok()
-                .filter(|&bound| bound > 0)
-                .ok_or_else(|| {
-                    Error::new(ErrorKind::Config, "is not a number from 1").with_field(MAX_PENDING_VARIABLE)
-                })?;
+        if let Some(events) = vars::number(&variable, MAX_PENDING)? {
+            config.max_pending = events;
         }
         Ok(config)
     }

@@ -343,7 +343,7 @@ impl Stream for Reader {
             let delivery = match signal {
                 Signal::Delivery(delivery) => delivery,
                 Signal::Lost(_) if self.flaw == Some(Flaw::LosesInSilence) => continue,
-                lost @ Signal::Lost(_) => return Poll::Ready(Some(Ok(lost))),
+                marker @ (Signal::Lost(_) | Signal::Gap) => return Poll::Ready(Some(Ok(marker))),
             };
             self.handed_out += 1;
             let token = self.handed_out;

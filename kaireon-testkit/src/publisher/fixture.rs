@@ -139,15 +139,16 @@ impl<'f> Stage<'f> {
                     delivery.ack().await.unwrap();
                 }
                 Signal::Lost(few) => lost += few,
+                Signal::Gap => panic!("nothing came between, and there is a gap"),
             }
         }
         (numbers, lost)
     }
 }
 
-/// A topic of this run's own.
+/// A topic of this process and run alone: a broker may be shared.
 pub(super) fn topic(name: &str) -> EventType {
-    EventType::new(format!("t{}.{name}.v1", run_number())).unwrap()
+    EventType::new(format!("t{}-{}.{name}.v1", std::process::id(), run_number())).unwrap()
 }
 
 /// An event that carries a number, under one key.

@@ -149,7 +149,7 @@ pub(crate) static STORES: &[&Adapter<dyn InteractionStore>] = &[
 pub(crate) static PUBLISHERS: &[&Adapter<dyn EventPublisher>] = &[
     &in_process::PUBLISHER,
     &disabled::PUBLISHER,
-    &planned::REDIS_PUBLISHER,
+    &redis::PUBLISHER,
     &planned::REDIS_STREAMS_PUBLISHER,
     &planned::KAFKA_PUBLISHER,
     &planned::KINESIS_PUBLISHER,

@@ -4,7 +4,7 @@
 use kaireon_core::search::SearchIndex;
 use kaireon_core::{EventPublisher, InteractionStore};
 
-use super::{Adapter, Connect, Variable, disabled};
+use super::{Adapter, Connect, Variable};
 
 const DATABASE: &[Variable] = &[Variable::DatabaseUrl];
 
@@ -38,11 +38,6 @@ pub(super) static CASSANDRA_STORE: Adapter<dyn InteractionStore> =
 pub(super) static KEYSPACES_STORE: Adapter<dyn InteractionStore> =
     planned(&["keyspaces", "aws_keyspaces"], "keyspaces", &[], None);
 
-/// Fire and forget: a host without Redis at hand, such as a developer's machine, goes on without a stream.
-pub(super) static REDIS_PUBLISHER: Adapter<dyn EventPublisher> = Adapter {
-    stand_in: Some(&disabled::PUBLISHER),
-    ..planned(&["redis"], "redis", REDIS, Some(Variable::RedisUrl))
-};
 pub(super) static REDIS_STREAMS_PUBLISHER: Adapter<dyn EventPublisher> =
     planned(&["redis-streams", "redis_streams"], "redis", REDIS, None);
 pub(super) static KAFKA_PUBLISHER: Adapter<dyn EventPublisher> =

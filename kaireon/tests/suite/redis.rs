@@ -1,16 +1,18 @@
-//! The cache on Redis, chosen by the environment. Each test has a server of its own, which it may also stop.
+//! The cache and the event stream on Redis, chosen by the environment. Each test has a server of its own, which it may
+//! also stop.
 
 use std::error::Error as _;
 use std::time::Duration;
 
 use bytes::Bytes;
 use kaireon::core::cache::{CacheKey, SetOptions};
+use kaireon::core::publisher::Signal;
 use kaireon::core::store::{Erasure, ErasureId};
 use kaireon::core::{CustomerId, TenantId};
 use kaireon::{Config, Infra, Part, Problems, Status};
 use kaireon_testkit::server::RedisServer;
 
-use crate::support::{LONG, all_of, config, until};
+use crate::support::{LONG, all_of, config, next_event, recorded_topic, shown, until};
 
 async fn server() -> RedisServer {
     let programs =
@@ -31,9 +33,13 @@ fn key(name: &str) -> CacheKey {
 
 const VALUE: Bytes = Bytes::from_static(b"v");
 
-async fn cache_is(infra: &Infra, status: Status) -> bool {
+async fn is(infra: &Infra, part: Part, status: Status) -> bool {
     let health = infra.health().await;
-    health.part(Part::Cache).is_some_and(|part| part.status == status)
+    health.part(part).is_some_and(|part| part.status == status)
+}
+
+async fn cache_is(infra: &Infra, status: Status) -> bool {
+    is(infra, Part::Cache, status).await
 }
 
 #[tokio::test]
@@ -45,6 +51,7 @@ async fn every_variable_of_redis_is_checked_with_the_rest_and_none_is_shown() {
         ("KAIREON_REDIS_MODE", "hunter2"),
         ("KAIREON_REDIS_COMMAND_TIMEOUT_MS", "hunter2"),
         ("KAIREON_CACHE_MAX_VALUE_BYTES", "hunter2"),
+        ("KAIREON_EVENTS_MAX_BYTES", "hunter2"),
         ("SEARCH_INDEX", "solr"),
     ];
     let error = config(&wrong).start().await.unwrap_err();
@@ -59,6 +66,7 @@ async fn every_variable_of_redis_is_checked_with_the_rest_and_none_is_shown() {
     places.sort_unstable();
     let expected = [
         "KAIREON_CACHE_MAX_VALUE_BYTES",
+        "KAIREON_EVENTS_MAX_BYTES",
         "KAIREON_REDIS_COMMAND_TIMEOUT_MS",
         "KAIREON_REDIS_MODE",
         "SEARCH_INDEX",
@@ -146,4 +154,77 @@ async fn a_reset_to_another_server_takes_the_cache_there_and_one_that_fails_leav
     assert!(infra.shutdown(LONG).await.is_clean());
     let error = infra.cache().get(&key("k")).await.unwrap_err();
     assert!(!error.is_transient());
+}
+
+#[tokio::test]
+#[ignore = "needs redis-bin: set KAIREON_TEST_REDIS_BINDIR"]
+async fn what_one_host_records_another_one_with_the_same_redis_url_is_told() {
+    let server = server().await;
+    let (one, two) = (
+        at(&server).start().await.unwrap(),
+        at(&server).start().await.unwrap(),
+    );
+    let startup = one.startup();
+    assert_eq!(startup.events.backend, "redis");
+    assert!(startup.events.why.contains("REDIS_URL is set"), "{startup}");
+    let mut events = two.events().subscribe(recorded_topic()).await.unwrap();
+    let mut ids = Vec::new();
+    for key in ["k1", "k2", "k3"] {
+        let shown = shown("c", key);
+        one.store().record_event(shown.clone()).await.unwrap();
+        // A duplicate is no event.
+        one.store().record_event(shown.clone()).await.unwrap();
+        ids.push(shown.id.to_string());
+    }
+    for id in ids {
+        assert_eq!(next_event(&mut events).await.id(), id);
+    }
+    assert!(one.shutdown(LONG).await.is_clean());
+    assert!(two.shutdown(LONG).await.is_clean());
+    assert!(events.next().await.is_none(), "a fourth event");
+}
+
+#[tokio::test]
+#[ignore = "needs redis-bin: set KAIREON_TEST_REDIS_BINDIR"]
+async fn what_is_recorded_while_the_stream_is_away_is_published_when_it_is_back() {
+    let mut server = server().await;
+    let infra = at(&server).start().await.unwrap();
+    assert!(is(&infra, Part::Events, Status::Up).await);
+    let mut events = infra.events().subscribe(recorded_topic()).await.unwrap();
+    server.kill().await.unwrap();
+    assert!(is(&infra, Part::Events, Status::Down).await);
+    let shown = shown("c", "k");
+    infra.store().record_event(shown.clone()).await.unwrap();
+    // Nothing is published before the subscription is there again.
+    server.set("user default on nopass ~* &* +@all -publish").unwrap();
+    server.restart().await.unwrap();
+    let gap = tokio::time::timeout(LONG, events.next()).await.unwrap();
+    assert!(matches!(gap, Some(Ok(Signal::Gap))), "{gap:?}");
+    server
+        .ask(&["ACL", "SETUSER", "default", "+publish"])
+        .await
+        .unwrap();
+    assert_eq!(next_event(&mut events).await.id(), shown.id.as_str());
+    until("the stream answers again", async || {
+        is(&infra, Part::Events, Status::Up).await
+    })
+    .await;
+    assert!(infra.shutdown(LONG).await.is_clean());
+}
+
+#[tokio::test]
+#[ignore = "needs redis-bin: set KAIREON_TEST_REDIS_BINDIR"]
+async fn a_reset_to_another_server_takes_the_stream_there_and_ends_the_old_subscriptions() {
+    let (first, second) = (server().await, server().await);
+    let infra = at(&first).start().await.unwrap();
+    let mut old = infra.events().subscribe(recorded_topic()).await.unwrap();
+    infra.store().record_event(shown("c", "k1")).await.unwrap();
+    next_event(&mut old).await;
+    assert!(infra.reset(at(&second)).await.unwrap().is_clean());
+    assert!(tokio::time::timeout(LONG, old.next()).await.unwrap().is_none());
+    let mut new = infra.events().subscribe(recorded_topic()).await.unwrap();
+    let shown = shown("c", "k2");
+    infra.store().record_event(shown.clone()).await.unwrap();
+    assert_eq!(next_event(&mut new).await.id(), shown.id.as_str());
+    assert!(infra.shutdown(LONG).await.is_clean());
 }

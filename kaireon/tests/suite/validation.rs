@@ -78,6 +78,7 @@ async fn each_wrong_environment_is_told_by_its_variable() {
             "INTERACTION_STORE",
             &["not compiled in", "`keyspaces`"],
         ),
+        #[cfg(not(feature = "redis"))]
         (
             &[
                 MEMORY,
@@ -359,6 +360,8 @@ async fn no_secret_is_ever_shown() {
         ("INTERACTION_STORE", "memory"),
         ("CACHE_STORE", "in-process"),
         ("DATABASE_URL", in_the_wrong_place),
+        #[cfg(feature = "redis")]
+        ("EVENT_PUBLISHER", "in-process"),
         ("REDIS_URL", "redis://:hunter2@cache"),
         ("KAIREON_SHOP_KEY", SECRET),
     ]);
@@ -441,12 +444,15 @@ async fn an_empty_variable_is_unset_and_case_does_not_matter() {
 async fn what_a_url_offers_but_is_not_compiled_in_is_said_and_passed_over() {
     let vars = [
         ("INTERACTION_STORE", "memory"),
+        #[cfg(feature = "redis")]
+        ("EVENT_PUBLISHER", "in-process"),
         ("CACHE_STORE", "in-process"),
         ("REDIS_URL", "redis://cache"),
         ("DATABASE_URL", "postgres://db/kaireon"),
     ];
     let startup = config(&vars).start().await.unwrap().startup();
     assert_eq!(startup.events.backend, "in-process");
+    #[cfg(not(feature = "redis"))]
     assert!(
         startup
             .events

@@ -10,6 +10,7 @@ mod migrate;
 mod publish;
 mod quickstart;
 mod readme;
+mod redis_cli;
 mod tools;
 mod tree;
 
@@ -113,6 +114,11 @@ const STEPS: &[Step] = &[
         name: "quickstart-postgres",
         what: "the same on a real PostgreSQL server",
         run: quickstart::run_on_postgres,
+    },
+    Step {
+        name: "quickstart-redis",
+        what: "the same with its events on a real Redis server, where redis-cli hears them",
+        run: quickstart::run_on_redis,
     },
     Step {
         name: "examples",

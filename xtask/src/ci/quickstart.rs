@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::Outcome;
 use super::examples::{EXAMPLES, QUICKSTART, embedded};
+use super::redis_cli::RedisCli;
 use crate::failure::{Context, Result};
 use crate::process;
 use crate::scratch::Scratch;
@@ -29,15 +30,17 @@ pub(super) struct Expected {
 #[derive(Debug)]
 struct Report(Value);
 
-/// Which store it runs on.
-enum Store<'a> {
+/// What it runs on.
+enum Place<'a> {
     Embedded,
     Postgres(&'a PostgresSchema),
+    /// The embedded store, with its events on the server at that URL.
+    Redis(&'a str),
 }
 
 /// On the embedded store.
 pub(super) fn run(workspace: &Workspace) -> Result<Outcome> {
-    on(workspace, &Store::Embedded)
+    on(workspace, &Place::Embedded)
 }
 
 /// On a real PostgreSQL server, in a schema of its own that nobody has used before.
@@ -47,7 +50,7 @@ pub(super) fn run_on_postgres(workspace: &Workspace) -> Result<Outcome> {
         return Err(format!("{name} did not start: {why}").into());
     }
     let schema = PostgresSchema::new(&session, QUICKSTART)?;
-    let outcome = on(workspace, &Store::Postgres(&schema));
+    let outcome = on(workspace, &Place::Postgres(&schema));
     // A run that failed may have left nothing to drop, and is what there is to tell.
     let dropped = schema.drop();
     let outcome = outcome?;
@@ -56,12 +59,42 @@ pub(super) fn run_on_postgres(workspace: &Workspace) -> Result<Outcome> {
     Ok(outcome)
 }
 
-fn on(workspace: &Workspace, store: &Store<'_>) -> Result<Outcome> {
+/// With the events on a real Redis server, and a client of Redis's own that listens to them.
+pub(super) fn run_on_redis(workspace: &Workspace) -> Result<Outcome> {
+    let mut session = Session::start_some(workspace, &["redis-bin", "redis"])?;
+    if let Some((name, why)) = session.not_started().first() {
+        return Err(format!("{name} did not start: {why}").into());
+    }
+    let environment = session.environment();
+    let told = |wanted: &str| {
+        let found = environment.iter().find(|(name, _)| name == wanted);
+        found.map(|(_, value)| value.clone()).context(wanted)
+    };
+    let (programs, url) = (
+        told("KAIREON_TEST_REDIS_BINDIR")?,
+        told("KAIREON_TEST_REDIS_URL")?,
+    );
+    let heard = Scratch::new(&workspace.target, "quickstart-redis-cli")?;
+    let listener = RedisCli::listen(Path::new(&programs), &url, heard.path(), &[INTERACTION, DECISION])?;
+    let outcome = on(workspace, &Place::Redis(&url))?;
+    let heard = listener.heard()?;
+    let Expected { rows, clicks } = count(&workspace.root.join(DATA))?;
+    for (topic, wanted) in [(INTERACTION, rows + clicks), (DECISION, rows)] {
+        let found = heard.ids(topic)?;
+        if found != wanted {
+            return Err(format!("redis-cli heard {found} different events on {topic}, not {wanted}").into());
+        }
+    }
+    session.stop()?;
+    Ok(outcome)
+}
+
+fn on(workspace: &Workspace, place: &Place<'_>) -> Result<Outcome> {
     let expected = count(&workspace.root.join(DATA))?;
     println!("{DATA}: {} rows, {} clicks", expected.rows, expected.clicks);
     let data = Scratch::new(&workspace.target, QUICKSTART)?;
-    let first = replay(workspace, data.path(), store, "first")?;
-    let second = replay(workspace, data.path(), store, "second")?;
+    let first = replay(workspace, data.path(), place, "first")?;
+    let second = replay(workspace, data.path(), place, "second")?;
     let mut faults = first_faults(expected, &first);
     faults.extend(second_faults(expected, &first, &second));
     if faults.is_empty() {
@@ -100,22 +133,29 @@ fn expected(csv: &str) -> Result<Expected> {
     Ok(counted)
 }
 
-fn replay(workspace: &Workspace, data: &Path, store: &Store<'_>, name: &str) -> Result<Report> {
+fn replay(workspace: &Workspace, data: &Path, place: &Place<'_>, name: &str) -> Result<Report> {
     let json = data.with_extension(format!("{name}.json"));
     // The README's commands; the feature is the examples' own.
-    let features: &[&str] = match store {
-        Store::Embedded => &[],
-        Store::Postgres(_) => &["--package", EXAMPLES, "--features", "postgres"],
+    let features: &[&str] = match place {
+        Place::Embedded => &[],
+        Place::Postgres(_) => &["--package", EXAMPLES, "--features", "postgres"],
+        Place::Redis(_) => &["--package", EXAMPLES, "--features", "redis"],
     };
     let mut quickstart = workspace.cargo(["run", "--release", "--bin", QUICKSTART]);
     quickstart.args(features).args(["--", "--data-dir"]);
     quickstart.arg(data).arg("--json").arg(&json);
     embedded(&mut quickstart, data);
-    if let Store::Postgres(schema) = store {
-        quickstart
-            .env("INTERACTION_STORE", "postgresql")
-            .env("DATABASE_URL", schema.url())
-            .env("KAIREON_PG_SCHEMA", schema.name());
+    match place {
+        Place::Embedded => {}
+        Place::Postgres(schema) => {
+            quickstart
+                .env("INTERACTION_STORE", "postgresql")
+                .env("DATABASE_URL", schema.url())
+                .env("KAIREON_PG_SCHEMA", schema.name());
+        }
+        Place::Redis(url) => {
+            quickstart.env("EVENT_PUBLISHER", "redis").env("REDIS_URL", url);
+        }
     }
     process::run(&mut quickstart)?;
     let text =

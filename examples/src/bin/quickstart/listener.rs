@@ -25,6 +25,8 @@ pub(crate) struct Received {
     pub(crate) repeats: u64,
     /// Events that it was too slow for.
     pub(crate) lost: u64,
+    /// How often the stream was out of reach, and an unknown number of events lost.
+    pub(crate) gaps: u64,
 }
 
 impl Listener {
@@ -49,6 +51,7 @@ async fn listen(mut events: Subscriber) -> Result<Received> {
         by_type: BTreeMap::from([(INTERACTION_RECORDED, 0), (DECISION_MADE, 0)]),
         repeats: 0,
         lost: 0,
+        gaps: 0,
     };
     // Whoever must not count twice remembers ids: after a crash, for example, the relay may deliver again.
     let mut seen = HashSet::new();
@@ -65,6 +68,7 @@ async fn listen(mut events: Subscriber) -> Result<Received> {
                 delivery.ack().await?;
             }
             Signal::Lost(events) => received.lost += events,
+            Signal::Gap => received.gaps += 1,
         }
     }
     Ok(received)

@@ -122,7 +122,7 @@ async fn run(args: &Args) -> Result<(), Failure> {
     check(file, after, reopened)
 }
 
-/// The store that the environment names, in a directory where it is the embedded one; all else in this process.
+/// What the environment names: without a word of it the embedded store, in that directory, and all else in this process.
 async fn open(data_dir: &Path) -> kaireon::core::Result<Infra> {
     let environment = Config::from_env();
     let config = Config {
@@ -130,9 +130,10 @@ async fn open(data_dir: &Path) -> kaireon::core::Result<Infra> {
         database_url: environment.database_url,
         extra: environment.extra,
         unreadable: environment.unreadable,
-        event_publisher: Some("in-process".to_owned()),
+        event_publisher: environment.event_publisher,
+        cache_store: environment.cache_store,
+        redis_url: environment.redis_url,
         search_index: Some("memory".to_owned()),
-        cache_store: Some("in-process".to_owned()),
         data_dir: Some(data_dir.to_owned()),
         ..Config::default()
     };

@@ -219,6 +219,7 @@ async fn deliveries_are_counted_and_handed_on() {
         signals.push(match signal.unwrap() {
             Signal::Delivery(delivery) => delivery.event().id().to_owned(),
             Signal::Lost(lost) => format!("lost {lost}"),
+            Signal::Gap => "gap".to_owned(),
         });
     }
     assert_eq!(signals, ["1", "lost 7", "2"]);

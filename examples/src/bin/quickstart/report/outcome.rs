@@ -40,15 +40,17 @@ pub(crate) fn events(received: &Received) -> String {
         by_type,
         repeats,
         lost,
+        gaps,
     } = received;
     let mut table = Table::new("Events received by a subscriber meanwhile", ["type", "events"]);
     for (event_type, events) in by_type {
         table.push([(*event_type).to_owned(), count(*events)]);
     }
     format!(
-        "{table}  {} came again, {} were lost\n",
+        "{table}  {} came again, {} were lost, {} times the stream was out of reach\n",
         count(*repeats),
-        count(*lost)
+        count(*lost),
+        count(*gaps)
     )
 }
 
