@@ -37,7 +37,7 @@ async fn next(subscriber: &mut Subscriber) -> Signal {
 async fn delivery(subscriber: &mut Subscriber) -> Delivery {
     match next(subscriber).await {
         Signal::Delivery(delivery) => delivery,
-        Signal::Lost(lost) => panic!("{lost} were lost"),
+        other => panic!("{other:?}"),
     }
 }
 
