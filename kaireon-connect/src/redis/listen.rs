@@ -168,9 +168,9 @@ impl RedisListener {
 
     /// At the node that has the slot, otherwise at any: each hears what is published at any of them.
     async fn anywhere(&self, cluster: &Arc<Cluster>) -> Result<Ear, RedisFault> {
-        let owner = cluster.node_of(Some(self.slot)).await.map(|node| node.address);
+        let owner = cluster.known(Some(self.slot)).map(|node| node.address);
         let others = cluster.addresses().into_iter();
-        let others = others.filter(|address| owner.as_ref().ok() != Some(address));
+        let others = others.filter(|address| owner.as_ref() != Some(address));
         let mut why = None;
         for address in owner.clone().into_iter().chain(others.collect::<Vec<_>>()) {
             match self.at(cluster.dial(), &address).await {
@@ -178,7 +178,7 @@ impl RedisListener {
                 Err(fault) => _ = why.get_or_insert(fault),
             }
         }
-        cluster.refresh().await;
+        cluster.look().await;
         Err(why.unwrap_or_else(|| RedisFault::unavailable("no node of the cluster is known")))
     }
 
