@@ -3,7 +3,7 @@
 //! | feature | cache | limiter | breaker | for |
 //! |---|---|---|---|---|
 //! | `in-process` | [`InProcessCache`] | [`InProcessLimiter`] | [`InProcessBreaker`] | one process, in its memory |
-//! | `redis` | [`RedisCache`] | | | every process that reaches the same Redis |
+//! | `redis` | [`RedisCache`] | [`RedisLimiter`] | | every process that reaches the same Redis |
 //!
 //! ```
 //! # #[cfg(feature = "in-process")]
@@ -42,7 +42,9 @@ pub use in_process::{
     MAX_BYTES_VARIABLE,
 };
 #[cfg(feature = "redis")]
-pub use redis::{KEY_PREFIX_VARIABLE, RedisCache, RedisCacheConfig, RedisConnectConfig, RedisMode};
+pub use redis::{
+    KEY_PREFIX_VARIABLE, RedisCache, RedisCacheConfig, RedisConnectConfig, RedisLimiter, RedisMode,
+};
 
 /// The variable that sets the largest value, whatever the backend.
 #[cfg(any(feature = "in-process", feature = "redis"))]

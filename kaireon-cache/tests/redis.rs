@@ -1,4 +1,4 @@
-//! The cache's suite on every kind of Redis, and what only that one promises.
+//! The suites of cache and limiter on every kind of Redis, and what only that one promises.
 #![cfg(feature = "redis")]
 #![allow(clippy::unwrap_used, reason = "a panic in a test is the report")]
 
@@ -8,6 +8,8 @@ mod commands;
 mod faults;
 #[path = "redis/fixture.rs"]
 mod fixture;
+#[path = "redis/limiter.rs"]
+mod limiter;
 #[path = "redis/room.rs"]
 mod room;
 
@@ -48,4 +50,46 @@ mod wrapped {
         kaireon_testkit::Wrapped(OnRedis::server().await, wrapped),
         needs = "needs redis: set KAIREON_TEST_REDIS_URL"
     );
+}
+
+/// The same of the rate limiter.
+mod limits {
+    mod on_one_server {
+        kaireon_testkit::limiter_suite!(
+            crate::fixture::OnRedis::server().await,
+            needs = "needs redis: set KAIREON_TEST_REDIS_URL"
+        );
+    }
+    mod by_tls {
+        kaireon_testkit::limiter_suite!(
+            crate::fixture::OnRedis::tls().await,
+            needs = "needs redis: set KAIREON_TEST_REDIS_URL"
+        );
+    }
+    mod with_what_upstash_documents {
+        kaireon_testkit::limiter_suite!(
+            crate::fixture::OnRedis::restricted().await,
+            needs = "needs redis: set KAIREON_TEST_REDIS_URL"
+        );
+    }
+    mod on_a_cluster {
+        kaireon_testkit::limiter_suite!(
+            crate::fixture::OnRedis::cluster().await,
+            needs = "needs redis-cluster: set KAIREON_TEST_REDIS_CLUSTER_URL"
+        );
+    }
+    mod under_sentinel {
+        kaireon_testkit::limiter_suite!(
+            crate::fixture::OnRedis::sentinel().await,
+            needs = "needs redis-sentinel: set KAIREON_TEST_REDIS_SENTINEL_URL"
+        );
+    }
+    mod wrapped {
+        use crate::fixture::{OnRedis, wrapped_limiter};
+
+        kaireon_testkit::limiter_suite!(
+            kaireon_testkit::Wrapped(OnRedis::server().await, wrapped_limiter),
+            needs = "needs redis: set KAIREON_TEST_REDIS_URL"
+        );
+    }
 }

@@ -22,6 +22,7 @@ pub use ext::CacheStoreExt;
 pub use fetch::FetchOptions;
 pub use flights::Flights;
 
+use crate::limiter::RateLimiter;
 use crate::{CustomerId, Error, Result, TenantId};
 
 /// A key: the tenant, optionally the customer whose erasure removes it, and a name of the host's.
@@ -317,6 +318,12 @@ pub trait CacheStore: Send + Sync + fmt::Debug {
 
     /// Lets go. Later calls answer `Unavailable`, not applied. Idempotent.
     async fn disconnect(&self) -> Result<()>;
+
+    /// A rate limiter on the same servers, where the backend has one. It shares the cache's connections, and ends with its
+    /// `disconnect`. Wrappers hand it on as it is.
+    fn limiter(&self) -> Option<Arc<dyn RateLimiter>> {
+        None
+    }
 
     /// Where callers of one key meet, so that single flight holds across clones and wrappers.
     fn flights(&self) -> &Flights;

@@ -1,9 +1,13 @@
 //! Rate limits: at most so many calls in any window of a given length.
 
+mod outage;
+
 use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
+
+pub use outage::{Outage, RateLimiterExt};
 
 use crate::time::Timestamp;
 use crate::{Error, Result, TenantId, id};
@@ -72,10 +76,12 @@ pub struct RateDecision {
     pub retry_after: Duration,
     /// The time, by the clock that decides, at which it was decided.
     pub at: Timestamp,
+    /// Whether a limiter has counted the call. Otherwise the caller's choice of an [`Outage`] decided.
+    pub counted: bool,
 }
 
 impl RateDecision {
-    /// A verdict.
+    /// A verdict of a limiter.
     #[must_use]
     pub const fn new(admitted: bool, remaining: u32, retry_after: Duration, at: Timestamp) -> Self {
         Self {
@@ -83,11 +89,22 @@ impl RateDecision {
             remaining,
             retry_after,
             at,
+            counted: true,
+        }
+    }
+
+    /// The same, of a call that no limiter has counted.
+    #[must_use]
+    pub const fn not_counted(self) -> Self {
+        Self {
+            counted: false,
+            ..self
         }
     }
 }
 
-/// A sliding-window limiter: in no window of the configured length are more than `limit` calls admitted.
+/// A sliding-window limiter: in no window of the configured length are more than `limit` calls admitted. Of one key,
+/// every admission counts under each limit that it is asked for with.
 #[async_trait]
 pub trait RateLimiter: Send + Sync + fmt::Debug {
     /// Asks for one call. A refused call takes no place in the window. The times of its verdicts

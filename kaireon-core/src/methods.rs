@@ -151,6 +151,7 @@ macro_rules! cache_methods {
         $with! { $what: CacheStore named of_cache {
             fn capabilities(&self) -> CacheCapabilities;
             fn flights(&self) -> &Flights;
+            fn limiter(&self) -> Option<Arc<dyn RateLimiter>>;
             fn peek(&self, key: &CacheKey) -> Option<Bytes>;
             fn peek_fetched(&self, key: &CacheKey) -> Option<Bytes>;
             [CacheGet]

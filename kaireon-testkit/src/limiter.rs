@@ -7,7 +7,7 @@ pub mod fairness;
 mod fixture;
 pub mod windows;
 
-pub use fixture::LimiterFixture;
+pub use fixture::{LimiterFixture, check_windows};
 
 use crate::suite::Case;
 
@@ -32,6 +32,7 @@ macro_rules! __limiter_cases {
                 remaining_counts_down_to_nothing
                 keys_do_not_share_a_limit
                 tenants_do_not_share_a_limit
+                limits_of_one_key_count_the_same_admissions
                 limits_out_of_bounds_are_invalid_input_naming_the_field
             }
         }

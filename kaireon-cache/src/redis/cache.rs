@@ -8,12 +8,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use kaireon_connect::redis::{RedisClient, RedisCommand, RedisReply};
 use kaireon_core::cache::{CacheCapabilities, CacheKey, Flights, SetCondition, SetOptions};
+use kaireon_core::limiter::RateLimiter;
 use kaireon_core::{CacheStore, CustomerId, Error, Result, TenantId};
 
 use super::BACKEND;
 use super::batch::{Group, Together, groups};
 use super::config::RedisCacheConfig;
 use super::error::{failed, failed_in_part, may_have_done, strange};
+use super::limiter::RedisLimiter;
 use super::places::{Place, Places};
 use super::scripts;
 
@@ -72,6 +74,12 @@ impl RedisCache {
         })))
     }
 
+    /// Rate limits on the same server, over the same connections, below the same prefix.
+    #[must_use]
+    pub fn limits(&self) -> RedisLimiter {
+        RedisLimiter::new(self.0.client.clone(), self.0.places.prefix().to_owned())
+    }
+
     /// Whether keys without a customer may stand in one command.
     fn together(&self) -> Together {
         match self.0.client.is_cluster() {
@@ -118,7 +126,7 @@ impl fmt::Debug for RedisCache {
 }
 
 /// Whole milliseconds, up; 0 where there is none.
-fn ttl_ms(ttl: Option<Duration>) -> u64 {
+pub(super) fn ttl_ms(ttl: Option<Duration>) -> u64 {
     ttl.map_or(0, |ttl| {
         let ms = u64::try_from(ttl.as_nanos().div_ceil(1_000_000)).unwrap_or(LONGEST_TTL_MS);
         ms.clamp(1, LONGEST_TTL_MS)
@@ -328,6 +336,10 @@ impl CacheStore for RedisCache {
     async fn disconnect(&self) -> Result<()> {
         self.0.client.close();
         Ok(())
+    }
+
+    fn limiter(&self) -> Option<Arc<dyn RateLimiter>> {
+        Some(Arc::new(self.limits()))
     }
 
     fn flights(&self) -> &Flights {

@@ -35,6 +35,11 @@ impl Places {
         Self { prefix }
     }
 
+    /// What every key begins with.
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
     pub(super) fn of(&self, key: &CacheKey) -> Place {
         match key.customer() {
             None => Place::Alone(format!("{}{}", self.prefix, key.as_str()).into()),

@@ -16,20 +16,20 @@ use tokio::net::TcpStream;
 use crate::fixture::{patient, programs, soon};
 
 /// What a server does, as it does it.
-struct Monitor {
+pub(crate) struct Monitor {
     stream: BufReader<TcpStream>,
     server: String,
 }
 
 /// One command, by whom it was sent.
 #[derive(Debug)]
-struct Seen {
-    by_script: bool,
-    words: Vec<String>,
+pub(crate) struct Seen {
+    pub(crate) by_script: bool,
+    pub(crate) words: Vec<String>,
 }
 
 impl Monitor {
-    async fn of(server: &RedisServer) -> Self {
+    pub(crate) async fn of(server: &RedisServer) -> Self {
         let mut stream = BufReader::new(TcpStream::connect(server.address()).await.unwrap());
         stream.write_all(b"MONITOR\r\n").await.unwrap();
         let mut line = String::new();
@@ -54,7 +54,7 @@ impl Monitor {
     }
 
     /// What was done since the last look.
-    async fn since(&mut self) -> Vec<Seen> {
+    pub(crate) async fn since(&mut self) -> Vec<Seen> {
         let mut mark = TcpStream::connect(&self.server).await.unwrap();
         mark.write_all(b"ECHO that-is-all\r\n").await.unwrap();
         let mut seen = Vec::new();

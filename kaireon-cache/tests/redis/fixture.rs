@@ -8,8 +8,10 @@ use async_trait::async_trait;
 use kaireon_cache::{RedisCache, RedisCacheConfig, RedisConnectConfig, RedisMode};
 use kaireon_connect::redis::{RedisClient, RedisCommand, RedisReply};
 use kaireon_core::CacheStore;
+use kaireon_core::limiter::RateLimiter;
 use kaireon_core::wrap::{ConcurrencyLimit, Retry, RetryPolicy, Timeout, Trace};
 use kaireon_testkit::cache::CacheFixture;
+use kaireon_testkit::limiter::LimiterFixture;
 
 const LONG: Duration = Duration::from_secs(120);
 
@@ -96,6 +98,25 @@ impl CacheFixture for OnRedis {
     }
 
     async fn close(&self) {
+        self.clean().await;
+    }
+}
+
+#[async_trait]
+impl LimiterFixture for OnRedis {
+    /// Over a connection of its own.
+    async fn open(&self) -> Arc<dyn RateLimiter> {
+        let cache = RedisCache::connect(self.config.clone()).await.unwrap();
+        cache.limiter().unwrap()
+    }
+
+    async fn close(&self) {
+        self.clean().await;
+    }
+}
+
+impl OnRedis {
+    async fn clean(&self) {
         let (login, nodes) = self.admin.rsplit_once('@').unwrap();
         for node in nodes.split(',') {
             clean(&format!("{login}@{node}"), &self.config.key_prefix).await;
@@ -139,5 +160,10 @@ async fn clean(url: &str, prefix: &str) {
 
 pub(crate) fn wrapped(cache: Arc<dyn CacheStore>) -> Arc<dyn CacheStore> {
     let limited = Timeout::new(ConcurrencyLimit::new(cache, 2_000), LONG);
+    Arc::new(Trace::new(Retry::new(limited, RetryPolicy::default())))
+}
+
+pub(crate) fn wrapped_limiter(limiter: Arc<dyn RateLimiter>) -> Arc<dyn RateLimiter> {
+    let limited = Timeout::new(ConcurrencyLimit::new(limiter, 64), LONG);
     Arc::new(Trace::new(Retry::new(limited, RetryPolicy::default())))
 }

@@ -65,12 +65,13 @@ async fn every_operation_of_a_cache_arrives_once() {
     assert_eq!(cache.peek(&key).as_deref(), Some(&b"peeked"[..]));
     assert_eq!(cache.peek_fetched(&key), None);
     let _ = cache.flights();
+    assert!(cache.limiter().is_none());
     let called = drive::CACHE.map(drive::method);
     assert_eq!(
         probe.calls(),
         called
             .into_iter()
-            .chain(["peek", "peek_fetched", "flights"])
+            .chain(["peek", "peek_fetched", "flights", "limiter"])
             .collect::<Vec<_>>()
     );
     assert_eq!(CacheStore::capabilities(&cache).max_value_bytes, 1_024);

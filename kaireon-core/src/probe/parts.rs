@@ -1,5 +1,6 @@
 //! The stub's other contracts.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -177,6 +178,11 @@ impl CacheStore for Probe {
     fn flights(&self) -> &Flights {
         self.note("flights");
         &self.flights
+    }
+
+    fn limiter(&self) -> Option<Arc<dyn RateLimiter>> {
+        self.note("limiter");
+        None
     }
 
     fn peek(&self, _: &CacheKey) -> Option<Bytes> {

@@ -39,6 +39,10 @@ pub enum Flaw {
     AdmitsOneLess,
     /// Takes limits of zero.
     TakesAnyLimit,
+    /// Counts the admissions of each limit by themselves.
+    CountsLimitsApart,
+    /// Remembers no more admissions than the latest limit.
+    ForgetsBeyondTheLimit,
 }
 
 impl Flaw {
@@ -55,6 +59,8 @@ impl Flaw {
         Self::CountsOneMoreAsLeft,
         Self::AdmitsOneLess,
         Self::TakesAnyLimit,
+        Self::CountsLimitsApart,
+        Self::ForgetsBeyondTheLimit,
     ];
 
     /// The cases that must fail.
@@ -79,6 +85,9 @@ impl Flaw {
             Self::CountsOneMoreAsLeft => &["remaining_counts_down_to_nothing"],
             Self::AdmitsOneLess => &["the_limit_is_used_in_full"],
             Self::TakesAnyLimit => &["limits_out_of_bounds_are_invalid_input_naming_the_field"],
+            Self::CountsLimitsApart | Self::ForgetsBeyondTheLimit => {
+                &["limits_of_one_key_count_the_same_admissions"]
+            }
         }
     }
 
@@ -96,8 +105,11 @@ impl Flaw {
                 "a_refused_call_is_admitted_after_the_wait_it_was_told",
                 "the_limit_is_used_in_full",
                 "remaining_counts_down_to_nothing",
+                "limits_of_one_key_count_the_same_admissions",
             ],
+            Self::CountsOneMoreAsLeft => &["limits_of_one_key_count_the_same_admissions"],
             Self::RefusedTakesAPlace => &[
+                "limits_of_one_key_count_the_same_admissions",
                 "the_limit_is_used_in_full",
                 "a_refused_call_is_admitted_after_the_wait_it_was_told",
                 "no_window_holds_more_than_the_limit_under_a_burst_after_a_pause",
@@ -109,6 +121,7 @@ impl Flaw {
                 "remaining_counts_down_to_nothing",
                 "keys_do_not_share_a_limit",
                 "tenants_do_not_share_a_limit",
+                "limits_of_one_key_count_the_same_admissions",
                 "concurrent_callers_together_keep_to_the_limit",
                 "a_limit_of_one_admits_one_per_window",
                 "a_clock_moved_back_admits_no_more",
@@ -216,6 +229,10 @@ impl RateLimiter for Broken {
             true => key.as_str().split('\0').nth(1).unwrap_or_default().to_owned(),
             false => key.as_str().to_owned(),
         };
+        let name = match self.has(Flaw::CountsLimitsApart) {
+            true => format!("{name}\0{}\0{:?}", limit.limit, limit.window),
+            false => name,
+        };
         let window = i64::try_from(limit.window.as_millis()).unwrap_or(i64::MAX).max(1);
         let most = (limit.limit as usize).saturating_sub(usize::from(self.has(Flaw::AdmitsOneLess)));
         if self.has(Flaw::LooksThenNotes) {
@@ -262,6 +279,9 @@ impl RateLimiter for Broken {
             return Ok(RateDecision::new(false, 0, wait, at));
         }
         times.push(now);
+        if self.has(Flaw::ForgetsBeyondTheLimit) {
+            times.drain(..times.len().saturating_sub(most));
+        }
         let left = most - counting - 1 + usize::from(self.has(Flaw::CountsOneMoreAsLeft));
         Ok(RateDecision::new(
             true,

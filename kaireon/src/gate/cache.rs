@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use kaireon_core::cache::{CacheCapabilities, CacheKey, Flights, SetOptions};
+use kaireon_core::limiter::RateLimiter;
 use kaireon_core::{CacheStore, CustomerId, Result, TenantId};
 
 use super::Gate;
@@ -77,6 +78,10 @@ impl CacheStore for GatedCache {
 
     fn flights(&self) -> &Flights {
         self.inner.flights()
+    }
+
+    fn limiter(&self) -> Option<Arc<dyn RateLimiter>> {
+        self.inner.limiter()
     }
 
     fn peek(&self, key: &CacheKey) -> Option<Bytes> {

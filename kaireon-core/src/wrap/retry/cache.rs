@@ -1,10 +1,13 @@
 //! Trying again, over a cache.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::Retry;
 use crate::cache::{CacheCapabilities, CacheKey, CacheStore, Flights, SetCondition, SetOptions};
+use crate::limiter::RateLimiter;
 use crate::wrap::operation::Operation;
 use crate::{CustomerId, Result, TenantId};
 
@@ -17,6 +20,10 @@ impl<C: CacheStore> CacheStore for Retry<C> {
 
     fn flights(&self) -> &Flights {
         self.inner.flights()
+    }
+
+    fn limiter(&self) -> Option<Arc<dyn RateLimiter>> {
+        self.inner.limiter()
     }
 
     fn peek(&self, key: &CacheKey) -> Option<Bytes> {
