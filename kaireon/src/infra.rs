@@ -124,7 +124,9 @@ impl Infra {
         Arc::clone(self.0.current.load().handles.container.cache())
     }
 
-    /// Rate limits. In this process alone.
+    /// Rate limits: where the cache is, for all processes that share it, or in this process alone. What becomes of calls
+    /// while the server is away is the caller's to say:
+    /// [`acquire_or`](kaireon_core::limiter::RateLimiterExt::acquire_or).
     #[must_use]
     pub fn limiter(&self) -> Arc<dyn RateLimiter> {
         Arc::clone(&self.0.current.load().handles.limiter)

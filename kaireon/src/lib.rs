@@ -47,7 +47,8 @@
 //!
 //! A name that [`InfraBuilder`] registers is a value as well. All of it is read and checked before anything is
 //! opened, and everything that is wrong is told in one error ([`Problems`]). One line at the start says what was
-//! chosen and why ([`Startup`]). Without Redis, rate limits and circuit breakers count in each process by itself.
+//! chosen and why ([`Startup`]). Rate limits are counted on Redis where the cache is there, otherwise in each
+//! process by itself, as circuit breakers are.
 //!
 //! # Events
 //!

@@ -134,6 +134,7 @@ impl Plan {
             events: publisher.choice.clone(),
             search: search.choice.clone(),
             cache: cache.choice.clone(),
+            limits: Choice::new("in-process", "the cache has none"),
         };
         Ok(Self {
             stores,

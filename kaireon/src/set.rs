@@ -21,7 +21,7 @@ use crate::Config;
 use crate::adapters::DisabledPublisher;
 use crate::plan::Plan;
 use crate::report::Part;
-use crate::startup::Startup;
+use crate::startup::{Choice, Startup};
 use crate::stream::{EventStream, HandedOver, LanePolicy, LaneUse, Reach, Streams};
 
 /// One set.
@@ -42,10 +42,14 @@ impl Set {
         let backends = Backends::connect(plan, &config, former_backends).await?;
         let streams = Arc::new(streams(&backends, &config, former));
         let gates = Gates::of(&backends);
+        let mut startup = plan.startup.clone();
+        if backends.limits_are_shared() {
+            startup.limits = Choice::new(backends.limits_backend(), "where the cache is");
+        }
         let handles = handles(&backends, &gates, &streams, config.calls);
         let set = Self {
             config,
-            startup: plan.startup.clone(),
+            startup,
             backends,
             streams,
             gates,

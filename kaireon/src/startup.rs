@@ -48,12 +48,19 @@ pub struct Startup {
     pub search: Choice,
     /// The cache.
     pub cache: Choice,
+    /// Rate limits.
+    pub limits: Choice,
 }
 
-/// What every process has for itself as long as there is no Redis.
-const PER_PROCESS: &str = "rate limits, jobs, circuit breakers";
-
 impl Startup {
+    /// What every process has for itself, for want of Redis or of an adapter.
+    fn per_process(&self) -> &'static str {
+        match self.limits.backend.as_str() {
+            "in-process" => "rate limits, jobs, circuit breakers",
+            _ => "jobs, circuit breakers",
+        }
+    }
+
     /// Logs the one line, and one warning per concern that needs a look.
     pub(crate) fn log(&self, what: &str) {
         let Self {
@@ -61,8 +68,10 @@ impl Startup {
             events,
             search,
             cache,
+            limits,
         } = self;
-        tracing::info!(%store, %events, %search, %cache, per_process = PER_PROCESS, "kaireon {what}");
+        let per_process = self.per_process();
+        tracing::info!(%store, %events, %search, %cache, %limits, per_process, "kaireon {what}");
         for (concern, choice) in [
             ("store", store),
             ("events", events),
@@ -83,11 +92,13 @@ impl fmt::Display for Startup {
             events,
             search,
             cache,
+            limits,
         } = self;
+        let per_process = self.per_process();
         write!(
             f,
-            "store {store}, events {events}, search {search}, cache {cache}; per process only, for want of redis: \
-             {PER_PROCESS}"
+            "store {store}, events {events}, search {search}, cache {cache}, limits {limits}; per process only: \
+             {per_process}"
         )
     }
 }

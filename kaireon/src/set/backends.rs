@@ -1,5 +1,6 @@
 //! The connected backends of a set, before anything is put in front of them.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use kaireon_core::breaker::CircuitBreaker;
@@ -32,7 +33,10 @@ pub(super) struct Backends {
     pub(super) events: Connected<dyn EventPublisher>,
     pub(super) search: Connected<dyn SearchIndex>,
     pub(super) cache: Connected<dyn CacheStore>,
+    /// Where the cache is, if it has one there; otherwise this process's.
     pub(super) limiter: Arc<dyn RateLimiter>,
+    /// The limiter of this process, whether or not it is used.
+    of_process: Arc<dyn RateLimiter>,
     pub(super) breaker: Arc<dyn CircuitBreaker>,
 }
 
@@ -40,8 +44,8 @@ impl Backends {
     /// Connects what a plan says, taking over from `former` what is the same.
     pub(super) async fn connect(plan: &Plan, config: &Config, former: Option<&Self>) -> Result<Self> {
         // Of this process; their counts outlive a reset.
-        let (limiter, breaker) = match former {
-            Some(former) => (Arc::clone(&former.limiter), Arc::clone(&former.breaker)),
+        let (of_process, breaker) = match former {
+            Some(former) => (Arc::clone(&former.of_process), Arc::clone(&former.breaker)),
             None => (limiter()?, breaker()?),
         };
         // What was connected anew so far, for the case that the rest is not to be had.
@@ -78,8 +82,9 @@ impl Backends {
                 switch,
                 events,
                 search,
+                limiter: cache.raw.limiter().unwrap_or_else(|| Arc::clone(&of_process)),
+                of_process,
                 cache,
-                limiter,
                 breaker,
             })
         };
@@ -88,6 +93,19 @@ impl Backends {
             abandon(begun).await;
         }
         connected
+    }
+
+    /// Whether rate limits are counted where the cache is, for all processes that share it.
+    pub(super) fn limits_are_shared(&self) -> bool {
+        !Arc::ptr_eq(&self.limiter, &self.of_process)
+    }
+
+    /// The name of what counts them.
+    pub(super) fn limits_backend(&self) -> Cow<'static, str> {
+        match self.limits_are_shared() {
+            true => self.cache.raw.capabilities().backend,
+            false => "in-process".into(),
+        }
     }
 
     /// What callers' records go to and come from: the one store, or the switch.

@@ -26,18 +26,20 @@ impl Set {
             search,
             cache,
             limits,
+            breakers,
         } = &self.gates;
         // One call that hangs must not take the time in which all else could end well.
         let calls = Instant::now()
             + deadline
                 .saturating_duration_since(Instant::now())
                 .mul_f64(CALLS_SHARE);
-        let (store, events, search, cache, _) = tokio::join!(
+        let (store, events, search, cache, _, _) = tokio::join!(
             emptied(store, calls),
             emptied(events, calls),
             emptied(search, calls),
             emptied(cache, calls),
             emptied(limits, calls),
+            emptied(breakers, calls),
         );
         let streams = self.streams.drain(next.map(|next| &*next.streams), deadline);
         let (relay, mut parts) = tokio::join!(streams, self.drain_switch(next, deadline));
@@ -50,8 +52,9 @@ impl Set {
             events: events_backend,
             search: search_backend,
             cache: cache_backend,
-            limiter: _,
             breaker: _,
+            // Where there is a connection it is the cache's.
+            ..
         } = &self.backends;
         let kept = next.is_some_and(|next| next.events.is(events_backend));
         parts.push((Part::Events, ended(events_backend, kept, events, deadline).await));

@@ -23,6 +23,7 @@ pub(super) struct Gates {
     pub(super) search: Arc<Gate>,
     pub(super) cache: Arc<Gate>,
     pub(super) limits: Arc<Gate>,
+    pub(super) breakers: Arc<Gate>,
 }
 
 impl Gates {
@@ -32,7 +33,8 @@ impl Gates {
             events: Gate::new(backends.events.raw.capabilities().backend),
             search: Gate::new(backends.search.raw.capabilities().backend),
             cache: Gate::new(backends.cache.raw.capabilities().backend),
-            limits: Gate::new("in-process".into()),
+            limits: Gate::new(backends.limits_backend()),
+            breakers: Gate::new("in-process".into()),
         }
     }
 
@@ -44,8 +46,9 @@ impl Gates {
             search,
             cache,
             limits,
+            breakers,
         } = self;
-        for gate in [store, events, search, cache, limits] {
+        for gate in [store, events, search, cache, limits, breakers] {
             gate.close();
         }
     }
@@ -75,6 +78,7 @@ pub(super) fn handles(
         cache,
         limiter,
         breaker,
+        ..
     } = backends;
     let CallPolicy {
         attempt_timeout,
@@ -109,6 +113,15 @@ pub(super) fn handles(
         Arc::clone(&gates.cache),
         Arc::new(Trace::new(Retry::new(cache, retry))),
     ));
+    let limiter: Arc<dyn RateLimiter> = match backends.limits_are_shared() {
+        true => {
+            let name = backends.limits_backend();
+            let limiter = Timeout::new(Arc::clone(limiter), attempt_timeout).with_name(name.clone());
+            Arc::new(Trace::new(Retry::new(limiter, retry)).with_name(name))
+        }
+        // There is nothing to wait for or to try again.
+        false => Arc::clone(limiter),
+    };
     Handles {
         container: Container::builder()
             .store(store)
@@ -116,8 +129,11 @@ pub(super) fn handles(
             .search(search)
             .cache(cache)
             .build(),
-        limiter: Arc::new(GatedLimiter::new(Arc::clone(&gates.limits), Arc::clone(limiter))),
-        breaker: Arc::new(GatedBreaker::new(Arc::clone(&gates.limits), Arc::clone(breaker))),
+        limiter: Arc::new(GatedLimiter::new(Arc::clone(&gates.limits), limiter)),
+        breaker: Arc::new(GatedBreaker::new(
+            Arc::clone(&gates.breakers),
+            Arc::clone(breaker),
+        )),
     }
 }
 

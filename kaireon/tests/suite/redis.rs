@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kaireon::core::cache::{CacheKey, SetOptions};
+use kaireon::core::limiter::{LimitKey, RateLimit};
 use kaireon::core::publisher::Signal;
 use kaireon::core::store::{Erasure, ErasureId};
-use kaireon::core::{CustomerId, TenantId};
+use kaireon::core::{CustomerId, ErrorKind, TenantId};
 use kaireon::{Config, Infra, Part, Problems, Status};
 use kaireon_testkit::server::RedisServer;
 
@@ -111,6 +112,47 @@ async fn hosts_with_one_redis_url_share_a_cache_and_an_erasure_reaches_it() {
     for infra in [one, two] {
         assert!(infra.shutdown(LONG).await.is_clean());
     }
+}
+
+#[tokio::test]
+#[ignore = "needs redis-bin: set KAIREON_TEST_REDIS_BINDIR"]
+async fn hosts_with_one_redis_url_share_rate_limits_over_resets_and_until_they_are_shut_down() {
+    let server = server().await;
+    let (one, two) = (
+        at(&server).start().await.unwrap(),
+        at(&server).start().await.unwrap(),
+    );
+    let startup = one.startup();
+    assert_eq!(startup.limits.backend, "redis");
+    assert!(!startup.to_string().contains("rate limits"), "{startup}");
+    let key = LimitKey::new(&TenantId::new("acme").unwrap(), "offers").unwrap();
+    let limit = RateLimit {
+        limit: 3,
+        window: Duration::from_secs(3_600),
+    };
+    let admitted = async |infra: &Infra| infra.limiter().acquire(&key, limit).await.unwrap().admitted;
+    assert!(admitted(&one).await && admitted(&two).await && admitted(&one).await);
+    assert!(!admitted(&two).await && !admitted(&one).await);
+    assert!(one.reset(at(&server)).await.unwrap().is_clean());
+    assert!(!admitted(&one).await);
+    // Without the server it counts by itself, and says so.
+    assert!(
+        one.reset(config(&[("INTERACTION_STORE", "memory")]))
+            .await
+            .unwrap()
+            .is_clean()
+    );
+    assert_eq!(one.startup().limits.backend, "in-process");
+    assert!(admitted(&one).await);
+    let held = two.limiter();
+    for infra in [one, two] {
+        assert!(infra.shutdown(LONG).await.is_clean());
+    }
+    let error = held.acquire(&key, limit).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.is_transient()),
+        (ErrorKind::Unavailable, false)
+    );
 }
 
 #[tokio::test]
