@@ -1,16 +1,12 @@
 //! The errors of this backend.
 
-use kaireon_core::{Effect, Error, ErrorKind};
+use kaireon_core::{Error, ErrorKind};
 
 use super::BACKEND;
 
 /// The cache was disconnected before the call.
 pub(super) fn disconnected(operation: &'static str) -> Error {
-    Error::new(ErrorKind::Unavailable, "the cache is disconnected")
-        .with_backend(BACKEND)
-        .with_operation(operation)
-        .with_effect(Effect::NotApplied)
-        .with_transient(false)
+    Error::disconnected(BACKEND, operation)
 }
 
 /// The limiter remembers as many keys as it may.

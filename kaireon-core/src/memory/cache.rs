@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 
 use crate::cache::{CacheCapabilities, CacheKey, CacheStore, Flights, SetCondition, SetOptions};
 use crate::time::{Clock, ForwardClock, SystemClock, Timestamp};
-use crate::{CustomerId, Effect, Error, ErrorKind, Result, TenantId};
+use crate::{CustomerId, Error, Result, TenantId};
 
 const BACKEND: &str = "memory";
 const MAX_VALUE_BYTES: usize = 1 << 20;
@@ -58,11 +58,7 @@ impl MemoryCache {
 
     fn check_open(&self, operation: &'static str) -> Result<()> {
         if self.closed.load(Ordering::SeqCst) {
-            return Err(Error::new(ErrorKind::Unavailable, "the cache is disconnected")
-                .with_backend(BACKEND)
-                .with_operation(operation)
-                .with_effect(Effect::NotApplied)
-                .with_transient(false));
+            return Err(Error::disconnected(BACKEND, operation));
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ use self::queue::{Found, Queue};
 use crate::publisher::{
     Acknowledge, Answer, Delivery, PublisherCapabilities, Settling, Signal, StartAt, Subscriber, Subscription,
 };
-use crate::{Effect, Error, ErrorKind, Event, EventPublisher, EventType, Result};
+use crate::{Error, ErrorKind, Event, EventPublisher, EventType, Result};
 
 const BACKEND: &str = "memory";
 
@@ -83,13 +83,7 @@ impl Shared {
 
     fn check_open(state: &State, operation: &'static str) -> Result<()> {
         if state.closed {
-            return Err(
-                Error::new(ErrorKind::Unavailable, "the publisher is disconnected")
-                    .with_backend(BACKEND)
-                    .with_operation(operation)
-                    .with_effect(Effect::NotApplied)
-                    .with_transient(false),
-            );
+            return Err(Error::disconnected(BACKEND, operation));
         }
         Ok(())
     }

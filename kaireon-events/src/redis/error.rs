@@ -13,11 +13,7 @@ pub(super) fn failed(fault: RedisFault, operation: &'static str) -> Error {
 
 /// The publisher was disconnected before the call.
 pub(super) fn disconnected(operation: &'static str) -> Error {
-    Error::new(ErrorKind::Unavailable, "the publisher is disconnected")
-        .with_backend(BACKEND)
-        .with_operation(operation)
-        .with_effect(Effect::NotApplied)
-        .with_transient(false)
+    Error::disconnected(BACKEND, operation)
 }
 
 /// A subscription asks for something that this backend does not have.
