@@ -43,7 +43,6 @@ async fn apart(by: Duration, path: &[(usize, Taken)]) {
     let folder = tempfile::tempdir().unwrap();
     let plan = Plan {
         settings: Place::on(FIRST),
-        read_deadline: Duration::from_secs(2),
         compared: 1.0,
         // Lag is by two clocks.
         max_lag: 2 * by + Duration::from_secs(10),
