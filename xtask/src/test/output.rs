@@ -37,6 +37,46 @@ pub(crate) fn result_line(line: &str) -> Option<Counts> {
     Some(read)
 }
 
+/// What failed, read line by line, with the first line of what it panicked with.
+#[derive(Debug, Default)]
+pub(crate) struct Failures {
+    names: Vec<String>,
+    panics: BTreeMap<String, String>,
+    /// The test whose panic's message is on the next line.
+    panicking: Option<String>,
+}
+
+impl Failures {
+    pub(crate) fn read(&mut self, line: &str) {
+        if let Some(test) = self.panicking.take() {
+            let message: String = line.chars().take(MOST_OF_A_MESSAGE).collect();
+            self.panics.entry(test).or_insert(message);
+        } else if let Some((name, "FAILED")) = line
+            .strip_prefix("test ")
+            .and_then(|test| test.rsplit_once(" ... "))
+        {
+            self.names.push(name.to_owned());
+        } else if let Some((name, rest)) = line
+            .strip_prefix("thread '")
+            .and_then(|thread| thread.split_once('\''))
+            && rest.contains(" panicked at ")
+        {
+            self.panicking = Some(name.to_owned());
+        }
+    }
+
+    /// A line of each.
+    pub(crate) fn told(&self) -> impl Iterator<Item = String> {
+        self.names.iter().map(|name| match self.panics.get(name) {
+            Some(message) => format!("{name}: {message}"),
+            None => name.clone(),
+        })
+    }
+}
+
+/// So many characters of a panic's message tell what it is about.
+const MOST_OF_A_MESSAGE: usize = 300;
+
 /// The names in what `--list` prints, or nothing where that is not libtest's form.
 pub(crate) fn listed(stdout: &str) -> Option<Vec<String>> {
     let names = stdout.lines().filter_map(|line| line.strip_suffix(": test"));
@@ -62,7 +102,7 @@ pub(crate) fn reasons(stdout: &str) -> BTreeMap<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Counts, listed, reasons, result_line};
+    use super::{Counts, Failures, listed, reasons, result_line};
 
     #[test]
     fn a_result_line_gives_its_counts() {
@@ -76,6 +116,19 @@ mod tests {
             })
         );
         assert_eq!(result_line("test a ... ok"), None);
+    }
+
+    #[test]
+    fn what_failed_is_told_with_its_panic() {
+        let run = "test a::b ... FAILED\ntest c ... ok\ntest d - e (line 3) ... FAILED\n\
+                   thread 'a::b' (7) panicked at src/a.rs:1:2:\nassertion failed\nnote: more\n\
+                   thread 'a::b' (7) panicked at src/a.rs:3:4:\nlater\nthread 'other' panicked at x:\nmessage\n";
+        let mut failures = Failures::default();
+        run.lines().for_each(|line| failures.read(line));
+        assert_eq!(
+            failures.told().collect::<Vec<_>>(),
+            ["a::b: assertion failed", "d - e (line 3)"]
+        );
     }
 
     #[test]

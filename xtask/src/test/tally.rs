@@ -1,13 +1,14 @@
 //! What ran, what did not, and whether that is what was promised.
 
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::binary::Binary;
 use super::gate::{Permit, Situation};
-use super::output::{Counts, listed, result_line};
+use super::output::{Counts, Failures, listed, result_line};
 use crate::failure::{Context, Result};
 use crate::process;
+use crate::table;
 use crate::workspace::Workspace;
 
 /// How long a test binary may say nothing: several times what the longest single test takes on a busy machine. One that
@@ -21,6 +22,8 @@ pub(crate) struct Tally {
     expected: u64,
     skipped: Vec<String>,
     faults: Vec<String>,
+    /// How long each suite took.
+    times: Vec<(String, Duration)>,
 }
 
 impl Tally {
@@ -71,7 +74,7 @@ impl Tally {
     }
 
     fn run_tests(&mut self, label: &str, command: &mut Command, expected: u64) -> Result<()> {
-        let (counts, succeeded) = followed(command)?;
+        let (counts, succeeded) = self.followed(label, command)?;
         self.check(label, counts, expected, succeeded);
         Ok(())
     }
@@ -79,7 +82,7 @@ impl Tally {
     /// A test target with a main function of its own is one case, judged by how it ends.
     fn run_program(&mut self, label: &str, command: &mut Command) -> Result<()> {
         println!("\n     {label}");
-        let (_, succeeded) = followed(command)?;
+        let (_, succeeded) = self.followed(label, command)?;
         let counts = Counts {
             passed: u64::from(succeeded),
             failed: u64::from(!succeeded),
@@ -95,13 +98,9 @@ impl Tally {
         println!();
         let list = process::stdout_of(doc().args(["--quiet", "--", "--list"]).args(filter))?;
         let expected = listed(&list).map_or(0, |names| names.len() as u64);
-        let (counts, succeeded) = followed(doc().arg("--").args(filter))?;
-        self.check(
-            "doc tests",
-            counts,
-            expected.saturating_sub(counts.ignored),
-            succeeded,
-        );
+        let label = "doc tests";
+        let (counts, succeeded) = self.followed(label, doc().arg("--").args(filter))?;
+        self.check(label, counts, expected.saturating_sub(counts.ignored), succeeded);
         if counts.ignored > 0 {
             self.fault(format!(
                 "{} doc tests are ignored; an example runs or is `no_run`",
@@ -109,6 +108,23 @@ impl Tally {
             ));
         }
         Ok(())
+    }
+
+    fn followed(&mut self, label: &str, command: &mut Command) -> Result<(Counts, bool)> {
+        let began = Instant::now();
+        let (mut counts, mut failures) = (Counts::default(), Failures::default());
+        let status = process::follow_while_it_speaks(command, Some(SILENCE), |line| {
+            failures.read(line);
+            if let Some(result) = result_line(line) {
+                counts.add(result);
+            }
+        });
+        self.times.push((label.to_owned(), began.elapsed()));
+        // Again at the end, where whoever looks at a long run looks first.
+        for failed in failures.told() {
+            self.fault(format!("{label}: {failed}"));
+        }
+        Ok((counts, status.context("a test run")?.success()))
     }
 
     fn check(&mut self, label: &str, counts: Counts, expected: u64, succeeded: bool) {
@@ -130,6 +146,11 @@ impl Tally {
     /// Prints what was skipped and what was wrong, then the sum on the last line.
     pub(crate) fn conclude(mut self) -> Result<()> {
         println!();
+        let rows = self.times.iter();
+        let rows: Vec<_> = rows
+            .map(|(label, time)| [label.clone(), format!("{:.1} s", time.as_secs_f64())])
+            .collect();
+        println!("{}", table::layout(["suite", "time"], &rows));
         for skipped in &self.skipped {
             println!("skipped: {skipped}");
         }
@@ -146,16 +167,6 @@ impl Tally {
             count => Err(format!("{count} faults, see above").into()),
         }
     }
-}
-
-fn followed(command: &mut Command) -> Result<(Counts, bool)> {
-    let mut counts = Counts::default();
-    let status = process::follow_while_it_speaks(command, Some(SILENCE), |line| {
-        if let Some(result) = result_line(line) {
-            counts.add(result);
-        }
-    });
-    Ok((counts, status.context("a test run")?.success()))
 }
 
 #[cfg(test)]
