@@ -19,6 +19,9 @@ pub(super) const QUICKSTART: &str = "quickstart";
 /// The move of its data, which takes a server and has a step of its own as well.
 pub(super) const MIGRATE: &str = "migrate";
 
+/// What the examples take that run on a server, all of it for each of them: the dependencies are compiled once.
+pub(super) const ON_SERVERS: &str = "postgres,redis,migrate";
+
 /// Long for any of them; a server that forgets to end in self-check mode is stopped by it.
 const LIMIT: Duration = Duration::from_secs(180);
 

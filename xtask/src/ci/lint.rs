@@ -1,6 +1,7 @@
 //! What the compiler and its companions check.
 
 use super::Outcome;
+use super::examples::EXAMPLES;
 use super::tools::Tool;
 use crate::failure::Result;
 use crate::process;
@@ -29,16 +30,19 @@ pub(super) fn doc(workspace: &Workspace) -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
-/// Published packages with each feature alone and with none; the others as they are.
+/// What hosts and readers compile, with each feature alone and with none; the others as they are. With all features clippy
+/// has seen the workspace.
 pub(super) fn features(workspace: &Workspace) -> Result<Outcome> {
     let hack = Tool::HACK.installed(workspace)?;
-    let (published, private): (Vec<_>, Vec<_>) =
-        workspace.packages.iter().partition(|package| package.published);
-    for (packages, each) in [(published, true), (private, false)] {
+    let (read, own): (Vec<_>, Vec<_>) = workspace
+        .packages
+        .iter()
+        .partition(|package| package.published || package.name == EXAMPLES);
+    for (packages, each) in [(read, true), (own, false)] {
         let mut check = hack.command(workspace);
         check.arg("check");
         if each {
-            check.arg("--each-feature");
+            check.args(["--each-feature", "--exclude-all-features"]);
         }
         for package in packages {
             check.args(["--package", &package.name]);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::Outcome;
-use super::examples::{EXAMPLES, MIGRATE, embedded};
+use super::examples::{EXAMPLES, MIGRATE, ON_SERVERS, embedded};
 use super::quickstart::{DATA, Expected, count};
 use crate::failure::{Context, Result};
 use crate::process;
@@ -48,7 +48,7 @@ fn moved(workspace: &Workspace, schema: &PostgresSchema) -> Result<Vec<String>> 
         "--package",
         EXAMPLES,
         "--features",
-        MIGRATE,
+        ON_SERVERS,
         "--example",
         MIGRATE,
     ];
