@@ -1,6 +1,7 @@
 //! Circuit breakers: stop calling what fails, and probe it with one call at a time.
 
 mod circuit;
+mod fallback;
 
 use std::fmt;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use circuit::Circuit;
+pub use fallback::FallbackBreaker;
 
 use crate::{Error, Result};
 
@@ -105,7 +107,8 @@ pub trait CircuitBreaker: Send + Sync + fmt::Debug {
     /// `probe_timeout` when it was a probe, and for nothing otherwise.
     ///
     /// # Errors
-    /// `InvalidInput` naming `breaker` (1 to 256 bytes without control characters).
+    /// `InvalidInput` naming `breaker` (1 to 256 bytes without control characters); `Unavailable` or `Timeout` where there
+    /// is a server (see [`FallbackBreaker`]).
     async fn admit(&self, breaker: &str) -> Result<Admission>;
 
     /// Reports how an admitted call ended. Reports of calls admitted before the last change of state are

@@ -7,6 +7,8 @@ mod ext;
 mod fetch;
 mod flights;
 mod frame;
+mod lease;
+mod turn;
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -21,7 +23,9 @@ use bytes::Bytes;
 pub use ext::CacheStoreExt;
 pub use fetch::FetchOptions;
 pub use flights::Flights;
+pub use lease::{FetchLeases, Lease};
 
+use crate::breaker::{BreakerConfig, CircuitBreaker};
 use crate::limiter::RateLimiter;
 use crate::{CustomerId, Error, Result, TenantId};
 
@@ -322,6 +326,23 @@ pub trait CacheStore: Send + Sync + fmt::Debug {
     /// A rate limiter on the same servers, where the backend has one. It shares the cache's connections, and ends with its
     /// `disconnect`. Wrappers hand it on as it is.
     fn limiter(&self) -> Option<Arc<dyn RateLimiter>> {
+        None
+    }
+
+    /// Circuit breakers on the same servers, where the backend has them, under this configuration. They share the cache's
+    /// connections, and end with its `disconnect`. Wrappers hand them on as they are.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming what of the configuration is out of bounds.
+    fn breaker(&self, config: BreakerConfig) -> Result<Option<Arc<dyn CircuitBreaker>>> {
+        config.check()?;
+        Ok(None)
+    }
+
+    /// Leases on keys, where the backend has them: of all processes that share it one fetches. They share the cache's
+    /// connections, and end with its `disconnect`. Wrappers hand them on as they are;
+    /// [`get_or_fetch`](CacheStoreExt::get_or_fetch) uses them where [`FetchOptions::lease`] says so.
+    fn leases(&self) -> Option<Arc<dyn FetchLeases>> {
         None
     }
 

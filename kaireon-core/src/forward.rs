@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::breaker::{Admission, BreakerState, CallResult, CircuitBreaker};
-use crate::cache::{CacheCapabilities, CacheKey, CacheStore, Flights, SetOptions};
+use crate::breaker::{Admission, BreakerConfig, BreakerState, CallResult, CircuitBreaker};
+use crate::cache::{CacheCapabilities, CacheKey, CacheStore, FetchLeases, Flights, SetOptions};
 use crate::event::{Event, EventType};
 use crate::limiter::{LimitKey, RateDecision, RateLimit, RateLimiter};
 use crate::methods::every_contract;

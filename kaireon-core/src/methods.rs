@@ -152,6 +152,8 @@ macro_rules! cache_methods {
             fn capabilities(&self) -> CacheCapabilities;
             fn flights(&self) -> &Flights;
             fn limiter(&self) -> Option<Arc<dyn RateLimiter>>;
+            fn leases(&self) -> Option<Arc<dyn FetchLeases>>;
+            fn breaker(&self, config: BreakerConfig) -> Result<Option<Arc<dyn CircuitBreaker>>>;
             fn peek(&self, key: &CacheKey) -> Option<Bytes>;
             fn peek_fetched(&self, key: &CacheKey) -> Option<Bytes>;
             [CacheGet]

@@ -8,6 +8,7 @@ pub mod erasure;
 pub mod expiry;
 mod fixture;
 pub mod flights;
+pub mod leases;
 pub mod shared;
 pub mod stale;
 pub mod values;
@@ -82,6 +83,15 @@ macro_rules! __cache_cases {
                 an_erasure_reaches_what_other_processes_keep
                 a_fetch_under_way_elsewhere_is_not_kept_behind_an_erasure
                 a_process_that_disconnects_leaves_the_others_at_work
+            }
+            cache::leases {
+                a_lease_is_one_process_s_until_it_is_released_or_ends
+                who_comes_late_with_a_lease_that_another_has_keeps_nothing
+                with_a_lease_one_of_all_processes_fetches
+                a_fetch_that_fails_under_a_lease_hands_over_to_another_process
+                whoever_may_see_a_stale_value_does_not_wait_for_another_process
+                what_is_fetched_under_a_lease_is_not_kept_behind_an_invalidation_elsewhere
+                leases_out_of_bounds_are_invalid_input
             }
             cache::stale {
                 without_a_window_an_expired_value_is_fetched_anew

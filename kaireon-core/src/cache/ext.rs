@@ -36,6 +36,10 @@ pub trait CacheStoreExt: CacheStore {
     /// - With [`stale_while_revalidate`](FetchOptions::stale_while_revalidate), one caller fetches and the others
     ///   get the stale value at once; no task is spawned. With
     ///   [`stale_if_error`](FetchOptions::stale_if_error), a fetch that fails is answered with the stale value.
+    /// - With a [`lease`](FetchOptions::lease), and a cache that has leases, that holds for all processes that share it: one
+    ///   fetches, the others look every 5 to 100 ms whether it has, or ask for the lease in its place. A fetch that takes
+    ///   longer than the lease may be made again elsewhere, and is kept only if it was not. A lease that cannot be had is no
+    ///   reason not to fetch. It costs two commands for each fetch, one of which is in the place of the `set`.
     /// - What is fetched lies under a key of its own: `get`, `set` and `del` of the same key do not touch it,
     ///   [`invalidate`](Self::invalidate) and the customer's erasure remove it.
     /// - A cache that cannot be read or written does not fail the call: the value is fetched, and not kept.
@@ -44,7 +48,7 @@ pub trait CacheStoreExt: CacheStore {
     /// `InvalidInput` naming a field of the options; otherwise those of the fetch.
     ///
     /// # Dropped futures
-    /// Leave nothing behind, and strand nobody.
+    /// Leave nothing behind, and strand nobody; where there was a lease, other processes wait for its end.
     fn get_or_fetch<F, Fut>(
         &self,
         key: &CacheKey,
@@ -59,7 +63,8 @@ pub trait CacheStoreExt: CacheStore {
     }
 
     /// Removes what [`get_or_fetch`](Self::get_or_fetch) keeps for a key; returns whether something was there.
-    /// A fetch that is under way in this process answers those who wait for it, and is not kept.
+    /// A fetch that is under way in this process, or under a lease in another one, answers those who wait for it, and is not
+    /// kept.
     ///
     /// # Errors
     /// As for `del`.

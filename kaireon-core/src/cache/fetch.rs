@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::flights::{Boarded, Fetched, Pilot};
 use super::frame::Frame;
+use super::turn::{Granted, Turn, turn};
 use super::{CacheKey, CacheStore, SetOptions};
 use crate::{Error, Result};
 
@@ -26,6 +27,9 @@ pub struct FetchOptions {
     pub stale_while_revalidate: Duration,
     /// For how long after its ttl a value is shown when it cannot be fetched anew; zero by default.
     pub stale_if_error: Duration,
+    /// How long one process of those that share the cache may take to fetch, before another one does; not zero. `None`, the
+    /// default: each process fetches for itself.
+    pub lease: Option<Duration>,
 }
 
 impl FetchOptions {
@@ -38,6 +42,7 @@ impl FetchOptions {
             negative_ttl: None,
             stale_while_revalidate: Duration::ZERO,
             stale_if_error: Duration::ZERO,
+            lease: None,
         }
     }
 
@@ -69,10 +74,17 @@ impl FetchOptions {
         self
     }
 
+    /// The same, with a lease of that length: of all processes one fetches.
+    #[must_use]
+    pub const fn with_lease(mut self, lease: Duration) -> Self {
+        self.lease = Some(lease);
+        self
+    }
+
     /// Checks the bounds.
     ///
     /// # Errors
-    /// `InvalidInput` naming `ttl`, `jitter_percent` or `negative_ttl`.
+    /// `InvalidInput` naming `ttl`, `jitter_percent`, `negative_ttl` or `lease`.
     #[inline]
     pub fn check(&self) -> Result<()> {
         if self.ttl.is_zero() {
@@ -83,6 +95,9 @@ impl FetchOptions {
         }
         if self.negative_ttl == Some(Duration::ZERO) {
             return Err(Error::invalid("negative_ttl", "is zero"));
+        }
+        if self.lease == Some(Duration::ZERO) {
+            return Err(Error::invalid("lease", "is zero"));
         }
         Ok(())
     }
@@ -95,6 +110,7 @@ impl FetchOptions {
             negative_ttl,
             stale_while_revalidate,
             stale_if_error,
+            lease: _,
         } = *self;
         let jittered = |ttl: Duration| {
             let part = 1.0 - f64::from(jitter_percent) / 100.0 * luck;
@@ -121,21 +137,21 @@ fn millis(duration: Duration) -> i64 {
 }
 
 /// A value beyond its ttl.
-struct Stale {
-    value: Bytes,
-    revalidate: bool,
+pub(super) struct Stale {
+    pub(super) value: Bytes,
+    pub(super) revalidate: bool,
     if_error: bool,
 }
 
 /// What the cache has under a key.
-enum Found {
+pub(super) enum Found {
     Fresh(Option<Bytes>),
     Stale(Stale),
     Nothing,
 }
 
 #[inline]
-fn judge(cache: &(impl CacheStore + ?Sized), bytes: Bytes, options: &FetchOptions) -> Found {
+pub(super) fn judge(cache: &(impl CacheStore + ?Sized), bytes: Bytes, options: &FetchOptions) -> Found {
     let Some(frame) = Frame::decode(bytes) else {
         return Found::Nothing;
     };
@@ -231,8 +247,16 @@ where
                         return Ok(value);
                     }
                 }
+                let granted = match turn(cache, &key, &options, &mut found).await {
+                    Turn::Fetch(granted) => granted,
+                    Turn::Answer(value) => {
+                        pilot.announce(Ok(value.clone()));
+                        return Ok(value);
+                    }
+                    Turn::Stale(value) => return Ok(Some(value)),
+                };
                 let fetched = fetch().await;
-                land(cache, pilot, &key, options, fetched.clone()).await;
+                land(cache, pilot, (&key, granted), options, fetched.clone()).await;
                 return settle(fetched, found);
             }
             Boarded::Passenger(passenger) => passenger,
@@ -258,7 +282,11 @@ where
 }
 
 /// Reads the cache. One that cannot be read is no reason to refuse what can be fetched.
-async fn look(cache: &(impl CacheStore + ?Sized), key: &CacheKey, options: &FetchOptions) -> Found {
+pub(super) async fn look(
+    cache: &(impl CacheStore + ?Sized),
+    key: &CacheKey,
+    options: &FetchOptions,
+) -> Found {
     match cache.get(key).await {
         Ok(Some(bytes)) => judge(cache, bytes, options),
         Ok(None) => Found::Nothing,
@@ -288,7 +316,7 @@ fn settle(fetched: Fetched, found: Found) -> Result<Option<Bytes>> {
 async fn land(
     cache: &(impl CacheStore + ?Sized),
     pilot: Pilot<'_>,
-    key: &CacheKey,
+    (key, granted): (&CacheKey, Option<Granted>),
     options: FetchOptions,
     fetched: Fetched,
 ) {
@@ -304,13 +332,17 @@ async fn land(
         pilot.leave();
     }
     pilot.announce(fetched);
-    let Some((frame, ttl)) = frame else {
+    let Some((frame, ttl)) = frame.filter(|_| pilot.is_attached()) else {
+        if let Some(granted) = granted {
+            granted.release(key).await;
+        }
         return;
     };
-    if !pilot.is_attached() {
-        return;
-    }
-    if let Err(error) = cache.set(key, frame.encode(), SetOptions::ttl(ttl)).await {
+    let kept = match granted {
+        Some(granted) => granted.keep(key, frame.encode(), ttl).await,
+        None => cache.set(key, frame.encode(), SetOptions::ttl(ttl)).await,
+    };
+    if let Err(error) = kept {
         tracing::debug!(%error, "could not keep what was fetched");
     }
     // Detached while it was being set: what deleted it may have come too early.
@@ -375,6 +407,7 @@ mod tests {
             (FetchOptions::ttl(Duration::ZERO), "ttl"),
             (options.with_jitter_percent(101), "jitter_percent"),
             (options.with_negative_ttl(Duration::ZERO), "negative_ttl"),
+            (options.with_lease(Duration::ZERO), "lease"),
         ] {
             assert_eq!(wrong.check().unwrap_err().field(), Some(field));
         }

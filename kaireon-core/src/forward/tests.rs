@@ -66,12 +66,14 @@ async fn every_operation_of_a_cache_arrives_once() {
     assert_eq!(cache.peek_fetched(&key), None);
     let _ = cache.flights();
     assert!(cache.limiter().is_none());
+    assert!(cache.leases().is_none());
+    assert!(cache.breaker(BreakerConfig::default()).unwrap().is_none());
     let called = drive::CACHE.map(drive::method);
     assert_eq!(
         probe.calls(),
         called
             .into_iter()
-            .chain(["peek", "peek_fetched", "flights", "limiter"])
+            .chain(["peek", "peek_fetched", "flights", "limiter", "leases", "breaker"])
             .collect::<Vec<_>>()
     );
     assert_eq!(CacheStore::capabilities(&cache).max_value_bytes, 1_024);

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::{Probe, earliest, outcomes, page};
-use crate::breaker::{Admission, BreakerState, CallResult, CircuitBreaker};
-use crate::cache::{CacheCapabilities, CacheKey, CacheStore, Flights, SetOptions};
+use crate::breaker::{Admission, BreakerConfig, BreakerState, CallResult, CircuitBreaker};
+use crate::cache::{CacheCapabilities, CacheKey, CacheStore, FetchLeases, Flights, SetOptions};
 use crate::event::{Event, EventType};
 use crate::limiter::{LimitKey, RateDecision, RateLimit, RateLimiter};
 use crate::outbox::{
@@ -183,6 +183,16 @@ impl CacheStore for Probe {
     fn limiter(&self) -> Option<Arc<dyn RateLimiter>> {
         self.note("limiter");
         None
+    }
+
+    fn leases(&self) -> Option<Arc<dyn FetchLeases>> {
+        self.note("leases");
+        None
+    }
+
+    fn breaker(&self, _: BreakerConfig) -> Result<Option<Arc<dyn CircuitBreaker>>> {
+        self.note("breaker");
+        Ok(None)
     }
 
     fn peek(&self, _: &CacheKey) -> Option<Bytes> {

@@ -19,9 +19,26 @@ pub trait BreakerFixture: Send + Sync {
     /// Cleans up. Called once, also after a case that failed.
     async fn close(&self) {}
 
-    /// The clock that the breakers were given, where they accept one; otherwise cases wait for real time.
+    /// The clock that the breakers were given, where they accept one.
     fn clock(&self) -> Option<ManualClock> {
         None
+    }
+
+    /// Lets so much time pass for the breakers; waits for it where there is no clock to move.
+    async fn pass(&self, time: Duration) {
+        match self.clock() {
+            Some(clock) => clock.advance(TimeDelta::from_std(time).unwrap()),
+            None => tokio::time::sleep(time).await,
+        }
+    }
+
+    /// Of what the times of the cases are multiples: a breaker is open for fifteen. Where time passes without a wait it is
+    /// long, so that nothing depends on how fast the machine is.
+    fn unit(&self) -> Duration {
+        match self.clock() {
+            Some(_) => Duration::from_secs(60),
+            None => Duration::from_millis(40),
+        }
     }
 }
 
@@ -42,26 +59,38 @@ where
     fn clock(&self) -> Option<ManualClock> {
         self.0.clock()
     }
+
+    async fn pass(&self, time: Duration) {
+        self.0.pass(time).await;
+    }
+
+    fn unit(&self) -> Duration {
+        self.0.unit()
+    }
 }
 
-pub(super) const OPEN_FOR: Duration = Duration::from_millis(150);
-pub(super) const PROBE_TIMEOUT: Duration = Duration::from_millis(250);
+pub(super) fn open_for(fixture: &dyn BreakerFixture) -> Duration {
+    fixture.unit() * 15
+}
 
-pub(super) const CONFIG: BreakerConfig = BreakerConfig {
-    failures: 3,
-    open_for: OPEN_FOR,
-    probes: 1,
-    probe_timeout: PROBE_TIMEOUT,
-};
+pub(super) fn probe_timeout(fixture: &dyn BreakerFixture) -> Duration {
+    fixture.unit() * 25
+}
+
+pub(super) fn config(fixture: &dyn BreakerFixture) -> BreakerConfig {
+    BreakerConfig {
+        failures: 3,
+        open_for: open_for(fixture),
+        probes: 1,
+        probe_timeout: probe_timeout(fixture),
+    }
+}
 
 pub(super) const NAME: &str = "search";
 
-/// Lets time pass, by the breakers' clock or in truth.
+/// Lets time pass for the breakers.
 pub(super) async fn pass(fixture: &dyn BreakerFixture, time: Duration) {
-    match fixture.clock() {
-        Some(clock) => clock.advance(TimeDelta::from_std(time).unwrap()),
-        None => tokio::time::sleep(time).await,
-    }
+    fixture.pass(time).await;
 }
 
 /// An admission that the case counts on.
@@ -98,6 +127,6 @@ pub(super) async fn half_open(
     config: BreakerConfig,
 ) -> Arc<dyn CircuitBreaker> {
     let breaker = opened(fixture, config).await;
-    pass(fixture, OPEN_FOR + Duration::from_millis(10)).await;
+    pass(fixture, open_for(fixture) + Duration::from_millis(10)).await;
     breaker
 }

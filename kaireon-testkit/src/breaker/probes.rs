@@ -5,24 +5,24 @@ use std::time::Duration;
 
 use kaireon_core::breaker::{Admission, BreakerConfig, BreakerState, CallResult};
 
-use super::fixture::{BreakerFixture, CONFIG, NAME, PROBE_TIMEOUT, admitted, call, half_open, pass, refused};
+use super::fixture::{BreakerFixture, NAME, admitted, call, config, half_open, pass, probe_timeout, refused};
 use crate::world::together;
 
 /// While it is out, all others are refused, and told for how long.
 pub async fn one_probe_at_a_time_goes_through(fixture: &dyn BreakerFixture) {
-    let breaker = half_open(fixture, CONFIG).await;
+    let breaker = half_open(fixture, config(fixture)).await;
     admitted(&*breaker).await;
     for _ in 0..5 {
         match breaker.admit(NAME).await.unwrap() {
             Admission::Admitted(_) => panic!("a second probe went through"),
-            Admission::Refused(wait) => assert!(wait <= PROBE_TIMEOUT + Duration::from_millis(1)),
+            Admission::Refused(wait) => assert!(wait <= probe_timeout(fixture) + Duration::from_millis(1)),
         }
     }
 }
 
 /// One is enough, by default.
 pub async fn a_probe_that_succeeds_closes_it(fixture: &dyn BreakerFixture) {
-    let breaker = half_open(fixture, CONFIG).await;
+    let breaker = half_open(fixture, config(fixture)).await;
     call(&*breaker, CallResult::Success).await;
     assert_eq!(breaker.state(NAME).await.unwrap(), BreakerState::Closed);
     // The row of failures begins at nothing again.
@@ -32,7 +32,7 @@ pub async fn a_probe_that_succeeds_closes_it(fixture: &dyn BreakerFixture) {
 
 /// For the whole time.
 pub async fn a_probe_that_fails_opens_it_again(fixture: &dyn BreakerFixture) {
-    let breaker = half_open(fixture, CONFIG).await;
+    let breaker = half_open(fixture, config(fixture)).await;
     call(&*breaker, CallResult::Failure).await;
     assert_eq!(breaker.state(NAME).await.unwrap(), BreakerState::Open);
     assert!(refused(&*breaker).await);
@@ -40,7 +40,10 @@ pub async fn a_probe_that_fails_opens_it_again(fixture: &dyn BreakerFixture) {
 
 /// One after the other; a failure begins again.
 pub async fn as_many_probes_as_configured_must_succeed_in_a_row(fixture: &dyn BreakerFixture) {
-    let config = BreakerConfig { probes: 3, ..CONFIG };
+    let config = BreakerConfig {
+        probes: 3,
+        ..config(fixture)
+    };
     let breaker = half_open(fixture, config).await;
     for _ in 0..2 {
         call(&*breaker, CallResult::Success).await;
@@ -52,12 +55,15 @@ pub async fn as_many_probes_as_configured_must_succeed_in_a_row(fixture: &dyn Br
 
 /// It counts as failed after its timeout, and another is let through.
 pub async fn an_unanswered_probe_gives_way_to_another(fixture: &dyn BreakerFixture) {
-    let config = BreakerConfig { probes: 2, ..CONFIG };
+    let config = BreakerConfig {
+        probes: 2,
+        ..config(fixture)
+    };
     let breaker = half_open(fixture, config).await;
     call(&*breaker, CallResult::Success).await;
     admitted(&*breaker).await;
     assert!(refused(&*breaker).await);
-    pass(fixture, PROBE_TIMEOUT + Duration::from_millis(10)).await;
+    pass(fixture, probe_timeout(fixture) + Duration::from_millis(10)).await;
     // The row of successes was broken.
     call(&*breaker, CallResult::Success).await;
     assert_eq!(breaker.state(NAME).await.unwrap(), BreakerState::HalfOpen);
@@ -67,9 +73,9 @@ pub async fn an_unanswered_probe_gives_way_to_another(fixture: &dyn BreakerFixtu
 
 /// After another probe has taken its place.
 pub async fn a_late_report_of_a_probe_is_ignored(fixture: &dyn BreakerFixture) {
-    let breaker = half_open(fixture, CONFIG).await;
+    let breaker = half_open(fixture, config(fixture)).await;
     let late = admitted(&*breaker).await;
-    pass(fixture, PROBE_TIMEOUT + Duration::from_millis(10)).await;
+    pass(fixture, probe_timeout(fixture) + Duration::from_millis(10)).await;
     let timely = admitted(&*breaker).await;
     breaker.report(NAME, late, CallResult::Success).await.unwrap();
     assert_eq!(breaker.state(NAME).await.unwrap(), BreakerState::HalfOpen);
@@ -81,7 +87,7 @@ pub async fn a_late_report_of_a_probe_is_ignored(fixture: &dyn BreakerFixture) {
 
 /// Of many who ask at once, one is admitted.
 pub async fn concurrent_callers_get_one_probe(fixture: &dyn BreakerFixture) {
-    let breaker = half_open(fixture, CONFIG).await;
+    let breaker = half_open(fixture, config(fixture)).await;
     let callers = (0..32).map(|_| {
         let breaker = Arc::clone(&breaker);
         async move { matches!(breaker.admit(NAME).await.unwrap(), Admission::Admitted(_)) }

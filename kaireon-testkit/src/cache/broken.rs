@@ -3,6 +3,7 @@
 mod cache;
 mod fixture;
 mod flaw;
+mod lease;
 
 pub use fixture::Fixture;
 pub use flaw::Flaw;

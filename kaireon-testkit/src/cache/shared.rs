@@ -23,7 +23,7 @@ fn options() -> FetchOptions {
 }
 
 /// A handle, and one as another process has it.
-async fn both(fixture: &dyn CacheFixture) -> Option<[Arc<dyn CacheStore>; 2]> {
+pub(super) async fn both(fixture: &dyn CacheFixture) -> Option<[Arc<dyn CacheStore>; 2]> {
     let here = fixture.open().await;
     let capabilities = here.capabilities();
     if !capabilities.shared {

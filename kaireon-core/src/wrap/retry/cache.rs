@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::Retry;
-use crate::cache::{CacheCapabilities, CacheKey, CacheStore, Flights, SetCondition, SetOptions};
+use crate::breaker::{BreakerConfig, CircuitBreaker};
+use crate::cache::{CacheCapabilities, CacheKey, CacheStore, FetchLeases, Flights, SetCondition, SetOptions};
 use crate::limiter::RateLimiter;
 use crate::wrap::operation::Operation;
 use crate::{CustomerId, Result, TenantId};
@@ -24,6 +25,14 @@ impl<C: CacheStore> CacheStore for Retry<C> {
 
     fn limiter(&self) -> Option<Arc<dyn RateLimiter>> {
         self.inner.limiter()
+    }
+
+    fn leases(&self) -> Option<Arc<dyn FetchLeases>> {
+        self.inner.leases()
+    }
+
+    fn breaker(&self, config: BreakerConfig) -> Result<Option<Arc<dyn CircuitBreaker>>> {
+        self.inner.breaker(config)
     }
 
     fn peek(&self, key: &CacheKey) -> Option<Bytes> {

@@ -8,21 +8,29 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use kaireon_core::cache::{CacheCapabilities, CacheKey, CacheStore, Flights, SetCondition, SetOptions};
+use kaireon_core::cache::{
+    CacheCapabilities, CacheKey, CacheStore, FetchLeases, Flights, SetCondition, SetOptions,
+};
 use kaireon_core::memory::MemoryCache;
 use kaireon_core::time::ManualClock;
 use kaireon_core::{CustomerId, Error, Result, TenantId};
 use parking_lot::Mutex;
 
 use super::flaw::Flaw;
+use super::lease::BrokenLeases;
+
+/// Which process a handle is of.
+pub(super) type Process = usize;
 
 /// What the handles of all processes have in common.
 pub(super) struct Kept {
-    inner: MemoryCache,
+    pub(super) inner: MemoryCache,
     /// Every key that was ever set and not deleted since.
     ever: Mutex<HashSet<CacheKey>>,
     /// Who was erased, and by which process: others keep nothing any more that they fetched for them.
-    erased: Mutex<HashSet<(String, String, usize)>>,
+    erased: Mutex<HashSet<(String, String, Process)>>,
+    /// Keys whose leases a deletion has left.
+    pub(super) left: Mutex<HashSet<CacheKey>>,
 }
 
 impl Kept {
@@ -31,14 +39,31 @@ impl Kept {
             inner: MemoryCache::with_clock(Arc::new(clock.clone())),
             ever: Mutex::default(),
             erased: Mutex::default(),
+            left: Mutex::default(),
         }
+    }
+
+    /// Whether another process erased the customer for whom this was fetched.
+    pub(super) fn is_held(&self, key: &CacheKey, process: Process) -> bool {
+        let Some(customer) = key.customer().filter(|_| key.as_str().starts_with('\u{1}')) else {
+            return false;
+        };
+        let erased = self.erased.lock();
+        erased
+            .iter()
+            .any(|(of, who, by)| of == key.tenant() && who == customer && *by != process)
+    }
+
+    /// Notes that a key was set.
+    pub(super) fn note(&self, key: &CacheKey) {
+        self.ever.lock().insert(key.clone());
     }
 }
 
 /// A cache that works, behind a layer that alters one rule of it, as one process has it.
 pub(super) struct Broken {
     flaw: Option<Flaw>,
-    process: usize,
+    process: Process,
     kept: Arc<Kept>,
     closed: AtomicBool,
     /// What `peek` would show that only remembers.
@@ -55,7 +80,7 @@ impl fmt::Debug for Broken {
 }
 
 impl Broken {
-    pub(super) fn new(flaw: Option<Flaw>, process: usize, kept: Arc<Kept>, clock: &ManualClock) -> Self {
+    pub(super) fn new(flaw: Option<Flaw>, process: Process, kept: Arc<Kept>, clock: &ManualClock) -> Self {
         let clock = || Arc::new(clock.clone());
         Self {
             flaw,
@@ -78,17 +103,6 @@ impl Broken {
             true => Err(Error::disconnected("broken", operation)),
             false => Ok(()),
         }
-    }
-
-    /// Whether another process erased the customer for whom this was fetched.
-    fn is_held(&self, key: &CacheKey) -> bool {
-        let Some(customer) = key.customer().filter(|_| key.as_str().starts_with('\u{1}')) else {
-            return false;
-        };
-        let erased = self.kept.erased.lock();
-        erased
-            .iter()
-            .any(|(of, who, by)| of == key.tenant() && who == customer && *by != self.process)
     }
 
     fn key(&self, key: &CacheKey) -> CacheKey {
@@ -121,7 +135,7 @@ impl CacheStore for Broken {
     async fn set(&self, key: &CacheKey, value: Bytes, mut options: SetOptions) -> Result<bool> {
         self.check_open("set")?;
         options.check()?;
-        if self.is_held(key) {
+        if self.kept.is_held(key, self.process) {
             return Ok(false);
         }
         let key = self.key(key);
@@ -155,7 +169,7 @@ impl CacheStore for Broken {
         }
         let set = self.kept.inner.set(&key, value, options).await?;
         if set {
-            self.kept.ever.lock().insert(key);
+            self.kept.note(&key);
         }
         Ok(set)
     }
@@ -164,6 +178,9 @@ impl CacheStore for Broken {
         self.check_open("del")?;
         let key = self.key(key);
         let known = self.kept.ever.lock().remove(&key);
+        if self.has(Flaw::DeletionLeavesLeases) {
+            self.kept.left.lock().insert(key.clone());
+        }
         let deleted = self.kept.inner.del(&key).await?;
         Ok(deleted || (known && self.has(Flaw::CountsExpiredAsDeleted)))
     }
@@ -221,6 +238,15 @@ impl CacheStore for Broken {
             true => self.kept.inner.disconnect().await,
             false => Ok(()),
         }
+    }
+
+    fn leases(&self) -> Option<Arc<dyn FetchLeases>> {
+        Some(Arc::new(BrokenLeases {
+            flaw: self.flaw,
+            process: self.process,
+            kept: Arc::clone(&self.kept),
+            inner: self.kept.inner.leases()?,
+        }))
     }
 
     fn flights(&self) -> &Flights {

@@ -60,6 +60,16 @@ pub enum Flaw {
     ErasureForgetsFlightsElsewhere,
     /// A process that disconnects closes the cache for all.
     DisconnectsEverybody,
+    /// A lease is granted to whoever asks.
+    GrantsLeasesToAll,
+    /// Who is granted a lease is not told what lies there by now.
+    GrantsWithoutALook,
+    /// What is brought under a lease is kept, whoever was granted it since.
+    KeepsWhateverTheToken,
+    /// A lease stands until it ends, though its holder gave it up.
+    ReleasesNothing,
+    /// What is fetched under a lease is kept behind a deletion.
+    DeletionLeavesLeases,
 }
 
 impl Flaw {
@@ -93,6 +103,11 @@ impl Flaw {
         Self::KeepsForItself,
         Self::ErasureForgetsFlightsElsewhere,
         Self::DisconnectsEverybody,
+        Self::GrantsLeasesToAll,
+        Self::GrantsWithoutALook,
+        Self::KeepsWhateverTheToken,
+        Self::ReleasesNothing,
+        Self::DeletionLeavesLeases,
     ];
 
     /// The cases that must fail.
@@ -149,7 +164,10 @@ impl Flaw {
             ],
             Self::RemembersFailures => &["who_comes_after_a_failure_fetches_anew"],
             Self::RemembersAbsence => &["absence_is_fetched_again_unless_it_is_remembered"],
-            Self::WaitsForRevalidation => &["one_caller_revalidates_and_the_others_get_the_stale_value"],
+            Self::WaitsForRevalidation => &[
+                "one_caller_revalidates_and_the_others_get_the_stale_value",
+                "whoever_may_see_a_stale_value_does_not_wait_for_another_process",
+            ],
             Self::IgnoresStaleIfError => &["a_failure_within_the_window_is_answered_with_the_stale_value"],
             Self::ShowsStaleUnasked => &[
                 "without_a_window_an_expired_value_is_fetched_anew",
@@ -168,6 +186,19 @@ impl Flaw {
                 &["a_fetch_under_way_elsewhere_is_not_kept_behind_an_erasure"]
             }
             Self::DisconnectsEverybody => &["a_process_that_disconnects_leaves_the_others_at_work"],
+            Self::GrantsLeasesToAll => &[
+                "a_lease_is_one_process_s_until_it_is_released_or_ends",
+                "with_a_lease_one_of_all_processes_fetches",
+            ],
+            Self::GrantsWithoutALook => &["a_lease_is_one_process_s_until_it_is_released_or_ends"],
+            Self::KeepsWhateverTheToken => &["who_comes_late_with_a_lease_that_another_has_keeps_nothing"],
+            Self::ReleasesNothing => &[
+                "a_lease_is_one_process_s_until_it_is_released_or_ends",
+                "a_fetch_that_fails_under_a_lease_hands_over_to_another_process",
+            ],
+            Self::DeletionLeavesLeases => {
+                &["what_is_fetched_under_a_lease_is_not_kept_behind_an_invalidation_elsewhere"]
+            }
         }
     }
 
@@ -238,7 +269,17 @@ impl Flaw {
             ],
             Self::ShowsStaleUnasked => &["beyond_the_window_everybody_waits"],
             Self::ErasureForgetsFetched => &["an_erasure_reaches_what_other_processes_keep"],
+            Self::GrantsLeasesToAll => &["whoever_may_see_a_stale_value_does_not_wait_for_another_process"],
+            Self::KeepsWhateverTheToken => {
+                &["what_is_fetched_under_a_lease_is_not_kept_behind_an_invalidation_elsewhere"]
+            }
             Self::KeepsForItself => &[
+                "a_lease_is_one_process_s_until_it_is_released_or_ends",
+                "who_comes_late_with_a_lease_that_another_has_keeps_nothing",
+                "with_a_lease_one_of_all_processes_fetches",
+                "a_fetch_that_fails_under_a_lease_hands_over_to_another_process",
+                "whoever_may_see_a_stale_value_does_not_wait_for_another_process",
+                "what_is_fetched_under_a_lease_is_not_kept_behind_an_invalidation_elsewhere",
                 "a_fetch_under_way_elsewhere_is_not_kept_behind_an_erasure",
                 "a_process_that_disconnects_leaves_the_others_at_work",
             ],
