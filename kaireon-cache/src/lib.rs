@@ -3,7 +3,9 @@
 //! | feature | cache | limiter | breaker | for |
 //! |---|---|---|---|---|
 //! | `in-process` | [`InProcessCache`] | [`InProcessLimiter`] | [`InProcessBreaker`] | one process, in its memory |
-//! | `redis` | [`RedisCache`] | [`RedisLimiter`] | | every process that reaches the same Redis |
+//! | `redis` | [`RedisCache`] | [`RedisLimiter`] | [`RedisBreaker`] | every process that reaches the same Redis |
+//!
+//! With `sessions`, [`CacheSessions`] keeps the sessions of tower-sessions in any of these caches.
 //!
 //! ```
 //! # #[cfg(feature = "in-process")]
@@ -35,6 +37,8 @@
 mod in_process;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(feature = "sessions")]
+mod sessions;
 
 #[cfg(feature = "in-process")]
 pub use in_process::{
@@ -43,8 +47,12 @@ pub use in_process::{
 };
 #[cfg(feature = "redis")]
 pub use redis::{
-    KEY_PREFIX_VARIABLE, RedisCache, RedisCacheConfig, RedisConnectConfig, RedisLimiter, RedisMode,
+    KEY_PREFIX_VARIABLE, RedisBreaker, RedisCache, RedisCacheConfig, RedisConnectConfig, RedisLimiter,
+    RedisMode,
 };
+
+#[cfg(feature = "sessions")]
+pub use sessions::CacheSessions;
 
 /// The variable that sets the largest value, whatever the backend.
 #[cfg(any(feature = "in-process", feature = "redis"))]

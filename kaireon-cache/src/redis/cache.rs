@@ -7,14 +7,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use kaireon_connect::redis::{RedisClient, RedisCommand, RedisReply};
-use kaireon_core::cache::{CacheCapabilities, CacheKey, Flights, SetCondition, SetOptions};
+use kaireon_core::breaker::{BreakerConfig, CircuitBreaker};
+use kaireon_core::cache::{CacheCapabilities, CacheKey, FetchLeases, Flights, SetCondition, SetOptions};
 use kaireon_core::limiter::RateLimiter;
 use kaireon_core::{CacheStore, CustomerId, Error, Result, TenantId};
 
 use super::BACKEND;
 use super::batch::{Group, Together, groups};
+use super::breaker::RedisBreaker;
 use super::config::RedisCacheConfig;
 use super::error::{failed, failed_in_part, may_have_done, strange};
+use super::leases::{RedisLeases, deletion};
 use super::limiter::RedisLimiter;
 use super::places::{Place, Places};
 use super::scripts;
@@ -38,14 +41,16 @@ const LONGEST_TTL_MS: u64 = 100_000_000_000_000;
 ///   that loses its last writes, as when an asynchronous replica takes over, may lose an erasure with them.
 /// - **Eviction** takes what the server's `maxmemory-policy` says; everything of a customer goes together. Without
 ///   eviction a full server answers `StorageFull`.
-/// - **Single flight** in [`get_or_fetch`](kaireon_core::CacheStoreExt) holds within the process: of several processes
-///   each fetches once.
+/// - **Single flight** in [`get_or_fetch`](kaireon_core::CacheStoreExt) holds within the process, and with a
+///   [`lease`](kaireon_core::cache::FetchOptions::lease) for all that share the server. A lease is a key of its own beside
+///   the value's, which ends a minute behind it, or two fields of the customer's. In a cluster a key with a brace that is
+///   no hash tag has none.
 #[derive(Clone)]
 pub struct RedisCache(Arc<Inner>);
 
 struct Inner {
     client: RedisClient,
-    places: Places,
+    places: Arc<Places>,
     max_value_bytes: usize,
     flights: Flights,
 }
@@ -68,7 +73,7 @@ impl RedisCache {
         } = config;
         Ok(Self(Arc::new(Inner {
             client: RedisClient::connect(connect).await?,
-            places: Places::new(key_prefix),
+            places: Arc::new(Places::new(key_prefix)),
             max_value_bytes,
             flights: Flights::default(),
         })))
@@ -80,19 +85,22 @@ impl RedisCache {
         RedisLimiter::new(self.0.client.clone(), self.0.places.prefix().to_owned())
     }
 
+    /// Circuit breakers on the same server, over the same connections, below the same prefix.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming what is out of bounds.
+    pub fn breakers(&self, config: BreakerConfig) -> Result<RedisBreaker> {
+        config.check()?;
+        let prefix = self.0.places.prefix().to_owned();
+        Ok(RedisBreaker::new(self.0.client.clone(), prefix, config))
+    }
+
     /// Whether keys without a customer may stand in one command.
     fn together(&self) -> Together {
         match self.0.client.is_cluster() {
             true => Together::No,
             false => Together::Yes,
         }
-    }
-
-    fn check_value(&self, value: &Bytes) -> Result<()> {
-        if value.len() > self.0.max_value_bytes {
-            return Err(Error::invalid("value", "is larger than the cache takes").with_backend(BACKEND));
-        }
-        Ok(())
     }
 
     async fn one(&self, command: RedisCommand, operation: &'static str) -> Result<RedisReply> {
@@ -123,6 +131,13 @@ impl fmt::Debug for RedisCache {
             .field("flights", &self.0.flights)
             .finish_non_exhaustive()
     }
+}
+
+pub(super) fn check_value(value: &Bytes, most: usize) -> Result<()> {
+    if value.len() > most {
+        return Err(Error::invalid("value", "is larger than the cache takes").with_backend(BACKEND));
+    }
+    Ok(())
 }
 
 /// Whole milliseconds, up; 0 where there is none.
@@ -253,7 +268,7 @@ impl CacheStore for RedisCache {
 
     async fn set(&self, key: &CacheKey, value: Bytes, options: SetOptions) -> Result<bool> {
         options.check()?;
-        self.check_value(&value)?;
+        check_value(&value, self.0.max_value_bytes)?;
         let group = groups(std::iter::once(self.0.places.of(key)), Together::No)
             .pop()
             .expect("one key is one group");
@@ -266,6 +281,10 @@ impl CacheStore for RedisCache {
 
     async fn del(&self, key: &CacheKey) -> Result<bool> {
         let command = match self.0.places.of(key) {
+            // Only what was fetched may be under a lease.
+            Place::Alone(place) if key.as_str() == key.fetched_str() => {
+                deletion(self.0.places.prefix(), place, self.0.client.is_cluster())
+            }
             Place::Alone(key) => RedisCommand::write("UNLINK", key),
             Place::OfCustomer { key, name } => RedisCommand::write_script(&scripts::DEL, key).arg(name),
         };
@@ -290,7 +309,7 @@ impl CacheStore for RedisCache {
     async fn set_many(&self, entries: Vec<(CacheKey, Bytes)>, options: SetOptions) -> Result<Vec<bool>> {
         options.check()?;
         for (_, value) in &entries {
-            self.check_value(value)?;
+            check_value(value, self.0.max_value_bytes)?;
         }
         // `MSET` has neither a time to live nor conditions for each.
         let groups = groups(entries.iter().map(|(key, _)| self.0.places.of(key)), Together::No);
@@ -340,6 +359,18 @@ impl CacheStore for RedisCache {
 
     fn limiter(&self) -> Option<Arc<dyn RateLimiter>> {
         Some(Arc::new(self.limits()))
+    }
+
+    fn leases(&self) -> Option<Arc<dyn FetchLeases>> {
+        Some(Arc::new(RedisLeases {
+            client: self.0.client.clone(),
+            places: Arc::clone(&self.0.places),
+            max_value_bytes: self.0.max_value_bytes,
+        }))
+    }
+
+    fn breaker(&self, config: BreakerConfig) -> Result<Option<Arc<dyn CircuitBreaker>>> {
+        Ok(Some(Arc::new(self.breakers(config)?)))
     }
 
     fn flights(&self) -> &Flights {

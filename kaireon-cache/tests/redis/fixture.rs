@@ -5,11 +5,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use kaireon_cache::{RedisCache, RedisCacheConfig, RedisConnectConfig, RedisMode};
 use kaireon_connect::redis::{RedisClient, RedisCommand, RedisReply};
 use kaireon_core::CacheStore;
+use kaireon_core::breaker::{BreakerConfig, CircuitBreaker};
 use kaireon_core::limiter::RateLimiter;
 use kaireon_core::wrap::{ConcurrencyLimit, Retry, RetryPolicy, Timeout, Trace};
+use kaireon_testkit::breaker::BreakerFixture;
 use kaireon_testkit::cache::CacheFixture;
 use kaireon_testkit::limiter::LimiterFixture;
 
@@ -115,25 +118,63 @@ impl LimiterFixture for OnRedis {
     }
 }
 
-impl OnRedis {
-    async fn clean(&self) {
-        let (login, nodes) = self.admin.rsplit_once('@').unwrap();
-        for node in nodes.split(',') {
-            clean(&format!("{login}@{node}"), &self.config.key_prefix).await;
+#[async_trait]
+impl BreakerFixture for OnRedis {
+    /// Over a connection of its own.
+    async fn open(&self, config: BreakerConfig) -> Arc<dyn CircuitBreaker> {
+        let cache = RedisCache::connect(self.config.clone()).await.unwrap();
+        cache.breaker(config).unwrap().unwrap()
+    }
+
+    async fn close(&self) {
+        self.clean().await;
+    }
+
+    /// As if the server's clock had gone on.
+    async fn pass(&self, time: Duration) {
+        let by = time.as_millis().to_string();
+        for (client, key) in self.keys().await {
+            let moved = RedisCommand::write("HINCRBY", key).arg("ahead").arg(by.clone());
+            client.call(moved).await.unwrap();
         }
+    }
+
+    fn unit(&self) -> Duration {
+        Duration::from_secs(60)
     }
 }
 
-/// Deletes what begins so, where the server is a primary.
-async fn clean(url: &str, prefix: &str) {
+impl OnRedis {
+    async fn clean(&self) {
+        for (client, key) in self.keys().await {
+            let deleted = client.call(RedisCommand::write("UNLINK", key)).await;
+            // It may have expired meanwhile.
+            assert!(matches!(deleted.unwrap(), RedisReply::Int(0 | 1)));
+        }
+    }
+
+    /// What is below the prefix, each with a client of the primary that has it.
+    async fn keys(&self) -> Vec<(RedisClient, Bytes)> {
+        let (login, nodes) = self.admin.rsplit_once('@').unwrap();
+        let mut found = Vec::new();
+        for node in nodes.split(',') {
+            found.extend(keys(&format!("{login}@{node}"), &self.config.key_prefix).await);
+        }
+        found
+    }
+}
+
+/// What begins so, where the server is a primary.
+async fn keys(url: &str, prefix: &str) -> Vec<(RedisClient, Bytes)> {
     let config = patient(url).connect.with_mode(RedisMode::Standalone);
     let client = RedisClient::connect(config).await.unwrap();
     let replication = client
         .call(RedisCommand::keyless("INFO").arg("replication"))
         .await
         .unwrap();
+    let mut found = Vec::new();
     if !replication.as_text().unwrap().contains("role:master") {
-        return;
+        return found;
     }
     let mut cursor = "0".to_owned();
     loop {
@@ -146,14 +187,10 @@ async fn clean(url: &str, prefix: &str) {
         let answer = client.call(scan).await.unwrap().into_list().unwrap();
         answer[0].as_text().unwrap().clone_into(&mut cursor);
         for key in answer[1].clone().into_list().unwrap() {
-            let deleted = client
-                .call(RedisCommand::write("UNLINK", key.into_bytes().unwrap()))
-                .await;
-            // It may have expired meanwhile.
-            assert!(matches!(deleted.unwrap(), RedisReply::Int(0 | 1)));
+            found.push((client.clone(), key.into_bytes().unwrap()));
         }
         if cursor == "0" {
-            return;
+            return found;
         }
     }
 }
@@ -165,5 +202,10 @@ pub(crate) fn wrapped(cache: Arc<dyn CacheStore>) -> Arc<dyn CacheStore> {
 
 pub(crate) fn wrapped_limiter(limiter: Arc<dyn RateLimiter>) -> Arc<dyn RateLimiter> {
     let limited = Timeout::new(ConcurrencyLimit::new(limiter, 64), LONG);
+    Arc::new(Trace::new(Retry::new(limited, RetryPolicy::default())))
+}
+
+pub(crate) fn wrapped_breaker(breaker: Arc<dyn CircuitBreaker>) -> Arc<dyn CircuitBreaker> {
+    let limited = Timeout::new(ConcurrencyLimit::new(breaker, 64), LONG);
     Arc::new(Trace::new(Retry::new(limited, RetryPolicy::default())))
 }

@@ -1,7 +1,5 @@
 //! The limiter on Redis: across processes, what is sent, what a key takes, and while the server is away.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +9,7 @@ use kaireon_core::{CacheStore, Effect, ErrorKind, TenantId};
 use kaireon_testkit::limiter::check_windows;
 use kaireon_testkit::server::RedisServer;
 
+use crate::children::{DONE, go, together};
 use crate::commands::Monitor;
 use crate::fixture::{patient, programs, soon};
 
@@ -43,8 +42,7 @@ async fn admitted(limiter: &RedisLimiter, key: &LimitKey, limit: RateLimit) -> b
 /// Calls at once with all others, and tells when it was admitted.
 async fn call_as_a_child(url: String) {
     let limiter = RedisCache::connect(patient(url)).await.unwrap().limits();
-    println!("\nready");
-    std::io::stdin().lines().next().unwrap().unwrap();
+    go();
     let mut first = None;
     for call in 0.. {
         let decision = limiter.acquire(&key("shared"), LIMIT).await.unwrap();
@@ -57,37 +55,7 @@ async fn call_as_a_child(url: String) {
         }
         first.get_or_insert(at);
     }
-    println!("\ndone");
-}
-
-fn child(url: &str) -> (Child, BufReader<std::process::ChildStdout>) {
-    let test = "limiter::eight_processes_together_keep_to_the_limit";
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args([test, "--exact", "--nocapture", "--include-ignored"])
-        .env(URL, url)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut output = BufReader::new(child.stdout.take().unwrap());
-    until(&mut output, "ready");
-    (child, output)
-}
-
-/// Reads up to this line and returns those before it.
-fn until(output: &mut BufReader<std::process::ChildStdout>, last: &str) -> Vec<String> {
-    let mut lines = Vec::new();
-    loop {
-        let mut line = String::new();
-        assert!(
-            output.read_line(&mut line).unwrap() > 0,
-            "the child ended: {lines:?}"
-        );
-        match line.trim_end() {
-            line if line == last => return lines,
-            line => lines.push(line.to_owned()),
-        }
-    }
+    println!("\n{DONE}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -99,19 +67,11 @@ async fn eight_processes_together_keep_to_the_limit() {
     let server = RedisServer::start(programs(), &[]).await.unwrap();
     let url = server.url();
     let times = tokio::task::spawn_blocking(move || {
-        let mut children: Vec<_> = (0..PROCESSES).map(|_| child(&url)).collect();
-        for (child, _) in &mut children {
-            writeln!(child.stdin.as_mut().unwrap(), "go").unwrap();
-        }
-        let mut times: Vec<i64> = Vec::new();
-        for (mut child, mut output) in children {
-            for line in until(&mut output, "done") {
-                if let Some(at) = line.strip_prefix("admitted ") {
-                    times.push(at.parse().unwrap());
-                }
-            }
-            assert!(child.wait().unwrap().success());
-        }
+        let test = "limiter::eight_processes_together_keep_to_the_limit";
+        let said = together(PROCESSES, test, &[(URL, url.as_str())]);
+        let said = said.iter().flatten();
+        let times = said.filter_map(|line| line.strip_prefix("admitted "));
+        let mut times: Vec<i64> = times.map(|at| at.parse().unwrap()).collect();
         times.sort_unstable();
         times
     });

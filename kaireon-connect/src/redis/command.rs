@@ -97,6 +97,15 @@ impl RedisCommand {
         self
     }
 
+    /// The same script on another key, which is in the same slot as the first one; before the arguments.
+    #[must_use]
+    pub fn key(mut self, key: impl Into<bytes::Bytes>) -> Self {
+        if let Some((_, keys)) = &mut self.script {
+            *keys += 1;
+        }
+        self.arg(key)
+    }
+
     /// The same with another argument.
     #[must_use]
     pub fn arg(mut self, argument: impl Into<bytes::Bytes>) -> Self {

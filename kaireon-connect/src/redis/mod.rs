@@ -57,6 +57,7 @@ pub use fault::RedisFault;
 pub use listen::{RedisHeard, RedisListener};
 pub use reply::RedisReply;
 pub use script::RedisScript;
+pub use slots::in_one_slot;
 
 /// The backend's name, as its configuration value.
 pub(crate) const BACKEND: &str = "redis";

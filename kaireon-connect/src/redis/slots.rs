@@ -8,6 +8,12 @@ pub(crate) fn slot_of(key: &[u8]) -> u16 {
     crc16(tag(key).unwrap_or(key)) % SLOTS
 }
 
+/// Whether a cluster has both keys in one slot, so that one command may have both.
+#[must_use]
+pub fn in_one_slot(one: &[u8], other: &[u8]) -> bool {
+    slot_of(one) == slot_of(other)
+}
+
 fn tag(key: &[u8]) -> Option<&[u8]> {
     let open = key.iter().position(|&byte| byte == b'{')?;
     let rest = &key[open + 1..];
