@@ -132,7 +132,8 @@ impl Infra {
         Arc::clone(&self.0.current.load().handles.limiter)
     }
 
-    /// Circuit breakers. In this process alone.
+    /// Circuit breakers: where the cache is, for all processes that share it, and of this process alone without one or
+    /// while it is away ([`FallbackBreaker`](kaireon_core::breaker::FallbackBreaker)).
     #[must_use]
     pub fn breaker(&self) -> Arc<dyn CircuitBreaker> {
         Arc::clone(&self.0.current.load().handles.breaker)

@@ -47,8 +47,8 @@
 //!
 //! A name that [`InfraBuilder`] registers is a value as well. All of it is read and checked before anything is
 //! opened, and everything that is wrong is told in one error ([`Problems`]). One line at the start says what was
-//! chosen and why ([`Startup`]). Rate limits are counted on Redis where the cache is there, otherwise in each
-//! process by itself, as circuit breakers are.
+//! chosen and why ([`Startup`]). Rate limits are counted and circuit breakers kept on Redis
+//! where the cache is there, otherwise in each process by itself.
 //!
 //! # Events
 //!

@@ -135,6 +135,7 @@ impl Plan {
             search: search.choice.clone(),
             cache: cache.choice.clone(),
             limits: Choice::new("in-process", "the cache has none"),
+            breakers: Choice::new("in-process", "the cache has none"),
         };
         Ok(Self {
             stores,

@@ -46,6 +46,9 @@ impl Set {
         if backends.limits_are_shared() {
             startup.limits = Choice::new(backends.limits_backend(), "where the cache is");
         }
+        if backends.shared_breaker.is_some() {
+            startup.breakers = Choice::new(backends.breakers_backend(), "where the cache is");
+        }
         let handles = handles(&backends, &gates, &streams, config.calls);
         let set = Self {
             config,

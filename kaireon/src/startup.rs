@@ -50,14 +50,19 @@ pub struct Startup {
     pub cache: Choice,
     /// Rate limits.
     pub limits: Choice,
+    /// Circuit breakers.
+    pub breakers: Choice,
 }
 
 impl Startup {
     /// What every process has for itself, for want of Redis or of an adapter.
     fn per_process(&self) -> &'static str {
-        match self.limits.backend.as_str() {
-            "in-process" => "rate limits, jobs, circuit breakers",
-            _ => "jobs, circuit breakers",
+        let is_here = |choice: &Choice| choice.backend == "in-process";
+        match (is_here(&self.limits), is_here(&self.breakers)) {
+            (true, true) => "rate limits, jobs, circuit breakers",
+            (true, false) => "rate limits, jobs",
+            (false, true) => "jobs, circuit breakers",
+            (false, false) => "jobs",
         }
     }
 
@@ -69,9 +74,10 @@ impl Startup {
             search,
             cache,
             limits,
+            breakers,
         } = self;
         let per_process = self.per_process();
-        tracing::info!(%store, %events, %search, %cache, %limits, per_process, "kaireon {what}");
+        tracing::info!(%store, %events, %search, %cache, %limits, %breakers, per_process, "kaireon {what}");
         for (concern, choice) in [
             ("store", store),
             ("events", events),
@@ -93,12 +99,13 @@ impl fmt::Display for Startup {
             search,
             cache,
             limits,
+            breakers,
         } = self;
         let per_process = self.per_process();
         write!(
             f,
-            "store {store}, events {events}, search {search}, cache {cache}, limits {limits}; per process only: \
-             {per_process}"
+            "store {store}, events {events}, search {search}, cache {cache}, limits {limits}, breakers \
+             {breakers}; per process only: {per_process}"
         )
     }
 }

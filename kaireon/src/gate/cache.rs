@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use kaireon_core::cache::{CacheCapabilities, CacheKey, Flights, SetOptions};
+use kaireon_core::breaker::{BreakerConfig, CircuitBreaker};
+use kaireon_core::cache::{CacheCapabilities, CacheKey, FetchLeases, Flights, SetOptions};
 use kaireon_core::limiter::RateLimiter;
 use kaireon_core::{CacheStore, CustomerId, Result, TenantId};
 
@@ -82,6 +83,14 @@ impl CacheStore for GatedCache {
 
     fn limiter(&self) -> Option<Arc<dyn RateLimiter>> {
         self.inner.limiter()
+    }
+
+    fn leases(&self) -> Option<Arc<dyn FetchLeases>> {
+        self.inner.leases()
+    }
+
+    fn breaker(&self, config: BreakerConfig) -> Result<Option<Arc<dyn CircuitBreaker>>> {
+        self.inner.breaker(config)
     }
 
     fn peek(&self, key: &CacheKey) -> Option<Bytes> {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use kaireon_core::breaker::CircuitBreaker;
+use kaireon_core::breaker::{BreakerConfig, CircuitBreaker};
 use kaireon_core::limiter::RateLimiter;
 use kaireon_core::search::SearchIndex;
 use kaireon_core::{CacheStore, EventPublisher, InteractionStore, Result};
@@ -37,6 +37,9 @@ pub(super) struct Backends {
     pub(super) limiter: Arc<dyn RateLimiter>,
     /// The limiter of this process, whether or not it is used.
     of_process: Arc<dyn RateLimiter>,
+    /// Where the cache is, if it has them there.
+    pub(super) shared_breaker: Option<Arc<dyn CircuitBreaker>>,
+    /// The breakers of this process, which stand in for those.
     pub(super) breaker: Arc<dyn CircuitBreaker>,
 }
 
@@ -82,6 +85,7 @@ impl Backends {
                 switch,
                 events,
                 search,
+                shared_breaker: cache.raw.breaker(BreakerConfig::default())?,
                 limiter: cache.raw.limiter().unwrap_or_else(|| Arc::clone(&of_process)),
                 of_process,
                 cache,
@@ -105,6 +109,14 @@ impl Backends {
         match self.limits_are_shared() {
             true => self.cache.raw.capabilities().backend,
             false => "in-process".into(),
+        }
+    }
+
+    /// The name of what keeps circuit breakers.
+    pub(super) fn breakers_backend(&self) -> Cow<'static, str> {
+        match self.shared_breaker {
+            Some(_) => self.cache.raw.capabilities().backend,
+            None => "in-process".into(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kaireon_core::breaker::CircuitBreaker;
+use kaireon_core::breaker::{CircuitBreaker, FallbackBreaker};
 use kaireon_core::limiter::RateLimiter;
 use kaireon_core::search::SearchIndex;
 use kaireon_core::wrap::{Retry, Timeout, Trace};
@@ -34,7 +34,7 @@ impl Gates {
             search: Gate::new(backends.search.raw.capabilities().backend),
             cache: Gate::new(backends.cache.raw.capabilities().backend),
             limits: Gate::new(backends.limits_backend()),
-            breakers: Gate::new("in-process".into()),
+            breakers: Gate::new(backends.breakers_backend()),
         }
     }
 
@@ -78,6 +78,7 @@ pub(super) fn handles(
         cache,
         limiter,
         breaker,
+        shared_breaker,
         ..
     } = backends;
     let CallPolicy {
@@ -122,6 +123,16 @@ pub(super) fn handles(
         // There is nothing to wait for or to try again.
         false => Arc::clone(limiter),
     };
+    let breaker: Arc<dyn CircuitBreaker> = match shared_breaker {
+        // Tried again by nobody: the next call is soon, and this process can answer as well.
+        Some(shared) => {
+            let name = backends.breakers_backend();
+            let shared = Timeout::new(Arc::clone(shared), attempt_timeout).with_name(name.clone());
+            let shared = Arc::new(Trace::new(shared).with_name(name));
+            Arc::new(FallbackBreaker::new(shared, Arc::clone(breaker)))
+        }
+        None => Arc::clone(breaker),
+    };
     Handles {
         container: Container::builder()
             .store(store)
@@ -130,10 +141,7 @@ pub(super) fn handles(
             .cache(cache)
             .build(),
         limiter: Arc::new(GatedLimiter::new(Arc::clone(&gates.limits), limiter)),
-        breaker: Arc::new(GatedBreaker::new(
-            Arc::clone(&gates.breakers),
-            Arc::clone(breaker),
-        )),
+        breaker: Arc::new(GatedBreaker::new(Arc::clone(&gates.breakers), breaker)),
     }
 }
 

@@ -5,6 +5,7 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use bytes::Bytes;
+use kaireon::core::breaker::{Admission, BreakerState, CallResult};
 use kaireon::core::cache::{CacheKey, SetOptions};
 use kaireon::core::limiter::{LimitKey, RateLimit};
 use kaireon::core::publisher::Signal;
@@ -153,6 +154,47 @@ async fn hosts_with_one_redis_url_share_rate_limits_over_resets_and_until_they_a
         (error.kind(), error.is_transient()),
         (ErrorKind::Unavailable, false)
     );
+}
+
+#[tokio::test]
+#[ignore = "needs redis-bin: set KAIREON_TEST_REDIS_BINDIR"]
+async fn hosts_with_one_redis_url_share_breakers_and_stand_alone_while_it_is_away() {
+    let mut server = server().await;
+    let (one, two) = (
+        at(&server).start().await.unwrap(),
+        at(&server).start().await.unwrap(),
+    );
+    let startup = one.startup();
+    assert_eq!(startup.breakers.backend, "redis");
+    assert!(!startup.to_string().contains("circuit breakers"), "{startup}");
+    let fails = async |infra: &Infra| {
+        let breaker = infra.breaker();
+        if let Admission::Admitted(admission) = breaker.admit("model").await.unwrap() {
+            breaker
+                .report("model", admission, CallResult::Failure)
+                .await
+                .unwrap();
+        }
+    };
+    let state = async |infra: &Infra| infra.breaker().state("model").await.unwrap();
+    for infra in [&one, &two, &one, &two] {
+        fails(infra).await;
+        assert_eq!(state(&one).await, BreakerState::Closed);
+    }
+    fails(&one).await;
+    assert_ne!(state(&two).await, BreakerState::Closed);
+    server.kill().await.unwrap();
+    // What it does not know of its own it takes for well.
+    assert_eq!(state(&two).await, BreakerState::Closed);
+    for _ in 0..5 {
+        fails(&two).await;
+    }
+    assert_ne!(state(&two).await, BreakerState::Closed);
+    assert_eq!(state(&one).await, BreakerState::Closed);
+    server.restart().await.unwrap();
+    for infra in [one, two] {
+        assert!(infra.shutdown(LONG).await.is_clean());
+    }
 }
 
 #[tokio::test]
