@@ -91,6 +91,10 @@ macro_rules! __cache_cases {
                 a_fetch_that_fails_under_a_lease_hands_over_to_another_process
                 whoever_may_see_a_stale_value_does_not_wait_for_another_process
                 what_is_fetched_under_a_lease_is_not_kept_behind_an_invalidation_elsewhere
+                what_is_fetched_under_a_lease_is_not_kept_behind_an_erasure_elsewhere
+                a_fetcher_that_is_cancelled_under_a_lease_hands_over
+                what_cannot_be_kept_under_a_lease_holds_up_nobody
+                nobody_waits_for_longer_than_a_lease_lasts
                 leases_out_of_bounds_are_invalid_input
             }
             cache::stale {

@@ -2,7 +2,7 @@
 //!
 //! The key is a hash. Of a value `n` it has a field `vn`, the bytes, and, where it has a time to live, `en`, when it
 //! ends by the server's clock in milliseconds; where it is being fetched under a lease, `nn`, the token of that, and `ln`,
-//! when it ends; a `t` is until when nothing that was fetched is kept, behind an erasure.
+//! when it ends, both for a minute longer at least; a `t` is until when nothing that was fetched is kept, behind an erasure.
 //! The key as a whole expires with the last of its values, where all of them do. Redis before 7.4 has no expiry of
 //! fields: what has expired counts as absent, and whoever sets or deletes looks at a few fields at random and takes away
 //! those that have, as the server does with keys, so that they are about as many as the living at most.
@@ -27,6 +27,8 @@ local function sweep()
     local name = string.sub(field, 2)
     if string.sub(field, 1, 1) == 'e' and dead(name) then
       redis.call('HDEL', KEYS[1], 'v' .. name, field)
+    elseif string.sub(field, 1, 1) == 'l' and tonumber(redis.call('HGET', KEYS[1], field)) + 60000 < now then
+      redis.call('HDEL', KEYS[1], 'n' .. name, field)
     end
   end
 end

@@ -117,7 +117,7 @@ async fn a_lease_whose_holder_is_gone_ends_by_itself_and_without_a_server_each_f
     let short = options().with_lease(Duration::from_millis(200));
     for key in keys("gone") {
         let elsewhere = RedisCache::connect(patient(server.url())).await.unwrap();
-        let never_ends = elsewhere.get_or_fetch(&key, short, || std::future::pending());
+        let never_ends = elsewhere.get_or_fetch(&key, short, std::future::pending);
         tokio::time::timeout(Duration::from_millis(100), never_ends)
             .await
             .unwrap_err();

@@ -97,11 +97,14 @@ impl RedisCommand {
         self
     }
 
-    /// The same script on another key, which is in the same slot as the first one; before the arguments.
+    /// The same script on another key, which is in the same slot as the first one; of a script, before its arguments.
     #[must_use]
     pub fn key(mut self, key: impl Into<bytes::Bytes>) -> Self {
         if let Some((_, keys)) = &mut self.script {
+            debug_assert_eq!(*keys, self.arguments.len(), "keys come before arguments");
             *keys += 1;
+        } else {
+            debug_assert!(false, "only a script has keys that are declared");
         }
         self.arg(key)
     }

@@ -38,8 +38,8 @@ pub trait CacheStoreExt: CacheStore {
     ///   [`stale_if_error`](FetchOptions::stale_if_error), a fetch that fails is answered with the stale value.
     /// - With a [`lease`](FetchOptions::lease), and a cache that has leases, that holds for all processes that share it: one
     ///   fetches, the others look every 5 to 100 ms whether it has, or ask for the lease in its place. A fetch that takes
-    ///   longer than the lease may be made again elsewhere, and is kept only if it was not. A lease that cannot be had is no
-    ///   reason not to fetch. It costs two commands for each fetch, one of which is in the place of the `set`.
+    ///   longer than the lease may be made again elsewhere, and is kept only if it was not. Whoever has waited for as long as
+    ///   a lease lasts fetches for itself, and keeps nothing. A lease that cannot be had is no reason not to fetch. It costs two commands for each fetch, one of which is in the place of the `set`.
     /// - What is fetched lies under a key of its own: `get`, `set` and `del` of the same key do not touch it,
     ///   [`invalidate`](Self::invalidate) and the customer's erasure remove it.
     /// - A cache that cannot be read or written does not fail the call: the value is fetched, and not kept.
@@ -48,7 +48,8 @@ pub trait CacheStoreExt: CacheStore {
     /// `InvalidInput` naming a field of the options; otherwise those of the fetch.
     ///
     /// # Dropped futures
-    /// Leave nothing behind, and strand nobody; where there was a lease, other processes wait for its end.
+    /// Leave nothing behind, and strand nobody; a lease is released by a task. Where there is no
+    /// runtime any more, or the process dies, others wait for its end.
     fn get_or_fetch<F, Fut>(
         &self,
         key: &CacheKey,

@@ -8,8 +8,8 @@ use bytes::Bytes;
 
 use super::flights::{Boarded, Fetched, Pilot};
 use super::frame::Frame;
-use super::turn::{Granted, Turn, turn};
-use super::{CacheKey, CacheStore, SetOptions};
+use super::turn::{Keeping, Turn, turn};
+use super::{CacheKey, CacheStore};
 use crate::{Error, Result};
 
 /// How long [`get_or_fetch`](super::CacheStoreExt::get_or_fetch) keeps what it fetches, and what it may show
@@ -247,8 +247,8 @@ where
                         return Ok(value);
                     }
                 }
-                let granted = match turn(cache, &key, &options, &mut found).await {
-                    Turn::Fetch(granted) => granted,
+                let keeping = match turn(cache, &key, &options, &mut found).await {
+                    Turn::Fetch(keeping) => keeping,
                     Turn::Answer(value) => {
                         pilot.announce(Ok(value.clone()));
                         return Ok(value);
@@ -256,7 +256,7 @@ where
                     Turn::Stale(value) => return Ok(Some(value)),
                 };
                 let fetched = fetch().await;
-                land(cache, pilot, (&key, granted), options, fetched.clone()).await;
+                land(cache, pilot, (&key, keeping), options, fetched.clone()).await;
                 return settle(fetched, found);
             }
             Boarded::Passenger(passenger) => passenger,
@@ -316,7 +316,7 @@ fn settle(fetched: Fetched, found: Found) -> Result<Option<Bytes>> {
 async fn land(
     cache: &(impl CacheStore + ?Sized),
     pilot: Pilot<'_>,
-    (key, granted): (&CacheKey, Option<Granted>),
+    (key, keeping): (&CacheKey, Keeping),
     options: FetchOptions,
     fetched: Fetched,
 ) {
@@ -333,17 +333,13 @@ async fn land(
     }
     pilot.announce(fetched);
     let Some((frame, ttl)) = frame.filter(|_| pilot.is_attached()) else {
-        if let Some(granted) = granted {
-            granted.release(key).await;
-        }
-        return;
+        return keeping.forgo().await;
     };
-    let kept = match granted {
-        Some(granted) => granted.keep(key, frame.encode(), ttl).await,
-        None => cache.set(key, frame.encode(), SetOptions::ttl(ttl)).await,
-    };
-    if let Err(error) = kept {
-        tracing::debug!(%error, "could not keep what was fetched");
+    match keeping.keep(cache, key, frame.encode(), ttl).await {
+        Ok(true) => {}
+        // What is there is another one's.
+        Ok(false) => return,
+        Err(error) => tracing::debug!(%error, "could not keep what was fetched"),
     }
     // Detached while it was being set: what deleted it may have come too early.
     if !pilot.is_attached()

@@ -39,8 +39,10 @@ pub trait FetchLeases: Send + Sync + fmt::Debug {
     /// The lease may have been granted, and then stands until it ends.
     async fn take(&self, key: &CacheKey, lasting: Duration) -> Result<Lease>;
 
-    /// Sets the value for so long, and ends the lease, if that token is the latest that was granted on the key and the key
-    /// was not deleted since; returns whether it was.
+    /// Sets the value for so long, and ends the lease, if that token is the latest that was granted on the key, what
+    /// [`get_or_fetch`](super::CacheStoreExt::get_or_fetch) kept there was not invalidated since, and the customer was not
+    /// erased; returns whether it was set. A backend may forget a token some time after its lease has ended, and answers
+    /// `false` then. Whether a `del` of another key ends a lease on it is the backend's choice.
     ///
     /// # Dropped futures
     /// Both or neither may have happened.

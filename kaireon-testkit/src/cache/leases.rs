@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::{Either, select};
 use kaireon_core::cache::{CacheKey, CacheStore, CacheStoreExt, FetchLeases, FetchOptions, Lease};
 use kaireon_core::{Error, ErrorKind};
 use tokio::sync::oneshot;
@@ -222,6 +223,128 @@ pub async fn what_is_fetched_under_a_lease_is_not_kept_behind_an_invalidation_el
         assert_eq!(fetched.expect("the lease is over").unwrap().unwrap(), b"new");
         assert_eq!(get(&here, never()).await.unwrap().unwrap(), b"new");
     }
+}
+
+/// What it brings was read before the erasure. The customer's next fetch need not wait for the end of the lease.
+pub async fn what_is_fetched_under_a_lease_is_not_kept_behind_an_erasure_elsewhere(
+    fixture: &dyn CacheFixture,
+) {
+    let Some([here, there]) = two(fixture).await else {
+        return;
+    };
+    if !here.cache.capabilities().erasure {
+        declared_away(&here.cache.capabilities().backend, "erasure");
+        return;
+    }
+    let [_, key] = keys("erased");
+    let get = |process: &Process, fetch| {
+        fixture.get_or_fetch(Arc::clone(&process.cache), key.clone(), options(), fetch)
+    };
+    let (begun, has_begun) = oneshot::channel();
+    let (go_on, going_on) = oneshot::channel();
+    let slow = get(
+        &here,
+        Box::pin(async move {
+            begun.send(()).unwrap();
+            going_on.await.unwrap();
+            Ok(Some(b"old".to_vec()))
+        }),
+    );
+    let erase = async {
+        has_begun.await.unwrap();
+        there
+            .cache
+            .erase_customer(&tenant("a"), &customer("anna"))
+            .await
+            .unwrap();
+        go_on.send(()).unwrap();
+    };
+    let (fetched, ()) = futures_util::future::join(slow, erase).await;
+    assert_eq!(fetched.unwrap().unwrap(), b"old");
+    for process in [&here, &there] {
+        let fetched = timeout(SOON, get(process, bring("new"))).await;
+        assert_eq!(fetched.expect("the lease is over").unwrap().unwrap(), b"new");
+    }
+}
+
+/// At once, to one of the same process and to one of another, not when the lease would have ended.
+pub async fn a_fetcher_that_is_cancelled_under_a_lease_hands_over(fixture: &dyn CacheFixture) {
+    let Some([here, there]) = two(fixture).await else {
+        return;
+    };
+    for (name, next) in [("here", &here), ("there", &there)] {
+        let key = key(&format!("cancelled-{name}"));
+        let get = |process: &Process, fetch| {
+            fixture.get_or_fetch(Arc::clone(&process.cache), key.clone(), options(), fetch)
+        };
+        let (begun, has_begun) = oneshot::channel();
+        let cancelled = get(
+            &here,
+            Box::pin(async move {
+                begun.send(()).unwrap();
+                std::future::pending().await
+            }),
+        );
+        match timeout(SOON, select(cancelled, has_begun)).await {
+            Ok(Either::Right((begun, cancelled))) => {
+                begun.unwrap();
+                drop(cancelled);
+            }
+            _ => panic!("it was to fetch"),
+        }
+        let fetched = timeout(SOON, get(next, bring("v"))).await;
+        assert_eq!(fetched.expect("the lease was released").unwrap().unwrap(), b"v");
+    }
+}
+
+/// Nothing is kept; the next one need not wait for the end of the lease.
+pub async fn what_cannot_be_kept_under_a_lease_holds_up_nobody(fixture: &dyn CacheFixture) {
+    let Some([here, there]) = two(fixture).await else {
+        return;
+    };
+    let large = vec![7; here.cache.capabilities().max_value_bytes];
+    for key in keys("large") {
+        for process in [&here, &there] {
+            let large = large.clone();
+            let cache = Arc::clone(&process.cache);
+            // With its frame it is larger than the cache takes.
+            let fetch = Box::pin(async move { Ok(Some(large)) });
+            let fetched = timeout(SOON, fixture.get_or_fetch(cache, key.clone(), options(), fetch)).await;
+            let fetched = fetched.expect("the lease was released").unwrap().unwrap();
+            assert_eq!(fetched.len(), here.cache.capabilities().max_value_bytes);
+        }
+    }
+}
+
+/// Whoever has waited so long fetches for itself, and leaves what it brought to itself.
+pub async fn nobody_waits_for_longer_than_a_lease_lasts(fixture: &dyn CacheFixture) {
+    let Some([here, there]) = two(fixture).await else {
+        return;
+    };
+    let key = key("held");
+    // As long as in truth it takes: it is the waiting that is bounded.
+    let options = options().with_lease(Duration::from_millis(200));
+    let get = |process: &Process, fetch| {
+        fixture.get_or_fetch(Arc::clone(&process.cache), key.clone(), options, fetch)
+    };
+    let (begun, has_begun) = oneshot::channel();
+    let (go_on, going_on) = oneshot::channel();
+    let slow = get(
+        &here,
+        Box::pin(async move {
+            begun.send(()).unwrap();
+            going_on.await.unwrap();
+            Ok(Some(b"theirs".to_vec()))
+        }),
+    );
+    let other = async {
+        has_begun.await.unwrap();
+        let fetched = timeout(SOON, get(&there, bring("own"))).await;
+        assert_eq!(fetched.expect("it waits no longer").unwrap().unwrap(), b"own");
+        go_on.send(()).unwrap();
+    };
+    let (fetched, ()) = futures_util::future::join(slow, other).await;
+    assert_eq!(fetched.unwrap().unwrap(), b"theirs");
 }
 
 /// Naming the field.

@@ -70,6 +70,8 @@ pub enum Flaw {
     ReleasesNothing,
     /// What is fetched under a lease is kept behind a deletion.
     DeletionLeavesLeases,
+    /// What is fetched under a lease is kept behind another process's erasure.
+    ErasureLeavesLeases,
 }
 
 impl Flaw {
@@ -108,6 +110,7 @@ impl Flaw {
         Self::KeepsWhateverTheToken,
         Self::ReleasesNothing,
         Self::DeletionLeavesLeases,
+        Self::ErasureLeavesLeases,
     ];
 
     /// The cases that must fail.
@@ -195,9 +198,14 @@ impl Flaw {
             Self::ReleasesNothing => &[
                 "a_lease_is_one_process_s_until_it_is_released_or_ends",
                 "a_fetch_that_fails_under_a_lease_hands_over_to_another_process",
+                "a_fetcher_that_is_cancelled_under_a_lease_hands_over",
+                "what_cannot_be_kept_under_a_lease_holds_up_nobody",
             ],
             Self::DeletionLeavesLeases => {
                 &["what_is_fetched_under_a_lease_is_not_kept_behind_an_invalidation_elsewhere"]
+            }
+            Self::ErasureLeavesLeases => {
+                &["what_is_fetched_under_a_lease_is_not_kept_behind_an_erasure_elsewhere"]
             }
         }
     }
@@ -220,7 +228,11 @@ impl Flaw {
                 "jitter_only_shortens_the_ttl",
             ],
             Self::KeepsTheFirstTtl => &["of_concurrent_callers_if_absent_one_sets"],
-            Self::SharesTenants => &["erasing_a_customer_removes_what_carries_the_customer_and_nothing_else"],
+            Self::SharesTenants => &[
+                "erasing_a_customer_removes_what_carries_the_customer_and_nothing_else",
+                "a_lease_is_one_process_s_until_it_is_released_or_ends",
+                "who_comes_late_with_a_lease_that_another_has_keeps_nothing",
+            ],
             Self::PeekRemembers => &[
                 "what_one_process_sets_another_reads_replaces_and_deletes",
                 "an_erasure_reaches_what_other_processes_keep",
@@ -259,10 +271,14 @@ impl Flaw {
                 "a_failure_within_the_window_is_answered_with_the_stale_value",
             ],
             Self::StrandsWaiters => &[
+                "whoever_may_see_a_stale_value_does_not_wait_for_another_process",
+                "a_fetcher_that_is_cancelled_under_a_lease_hands_over",
+                "nobody_waits_for_longer_than_a_lease_lasts",
                 "what_is_being_fetched_while_it_is_invalidated_is_not_kept",
                 "one_caller_revalidates_and_the_others_get_the_stale_value",
             ],
             Self::RemembersFailures => &[
+                "a_fetch_that_fails_under_a_lease_hands_over_to_another_process",
                 "a_failure_within_the_window_is_answered_with_the_stale_value",
                 "without_a_window_an_expired_value_is_fetched_anew",
                 "a_failure_beyond_the_window_is_answered_with_the_error",
@@ -273,7 +289,11 @@ impl Flaw {
             Self::KeepsWhateverTheToken => {
                 &["what_is_fetched_under_a_lease_is_not_kept_behind_an_invalidation_elsewhere"]
             }
+            Self::ErasureForgetsFlightsElsewhere => {
+                &["what_is_fetched_under_a_lease_is_not_kept_behind_an_erasure_elsewhere"]
+            }
             Self::KeepsForItself => &[
+                "what_is_fetched_under_a_lease_is_not_kept_behind_an_erasure_elsewhere",
                 "a_lease_is_one_process_s_until_it_is_released_or_ends",
                 "who_comes_late_with_a_lease_that_another_has_keeps_nothing",
                 "with_a_lease_one_of_all_processes_fetches",
