@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use super::{Admission, BreakerConfig, BreakerState, CallResult, Circuit, CircuitBreaker, refused};
 use crate::time::{Clock, ForwardClock, SteadyClock};
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// Marks an admission that this process gave by itself; the numbers of shared breakers are below it.
 const OWN: u64 = 1 << 63;
@@ -25,14 +25,20 @@ const AWAY: BreakerConfig = BreakerConfig {
 
 /// Asks breakers that are shared between instances, and those of this process while the shared ones are away.
 ///
-/// - After three errors in a row the shared ones are not asked for a second, and then by one call at a time until they
-///   answer again.
+/// - After three errors in a row, or calls that their callers gave up, the shared ones are not asked for a second, and then by
+///   one call at a time until they answer again. Those who ask them before that is known wait for their own bound.
 /// - What this process has learned meanwhile stays its own, and is asked again in the next outage; the shared breakers
 ///   stand as they stood before this one.
 /// - A report of a call that the shared breakers admitted is lost while they are away: of a probe it then counts as a
 ///   failure after its timeout, of any other call as nothing.
 /// - Calls that were decided here are told to the counter `kaireon.breaker.fallback`.
-/// - Wrong names are refused by the shared breakers, and errors that trying again does not mend are the caller's.
+/// - A server that is full, or refuses the login, is away as well. Wrong names are refused by the shared breakers, and a
+///   handle that was disconnected answers so: these are the caller's.
+/// - `shared` is not to try again by itself: what [`Retry`](crate::wrap::Retry) has given up no longer says that it would
+///   be worth trying.
+///
+/// # Dropped futures
+/// An admission may have been given, and is one that was never reported.
 pub struct FallbackBreaker {
     shared: Arc<dyn CircuitBreaker>,
     own: Arc<dyn CircuitBreaker>,
@@ -62,36 +68,59 @@ impl FallbackBreaker {
         }
     }
 
-    /// Makes a call of the shared breakers; an error that is transient says that they are away.
+    /// Makes a call of the shared breakers, unless they are away.
     async fn ask<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
-        let admission = match self.away.lock().admit(&AWAY, self.clock.now()) {
-            Admission::Admitted(admission) => admission,
+        let admission = {
+            let mut away = self.away.lock();
+            let now = self.clock.now();
+            away.admit(&AWAY, now)
+        };
+        let mut asked = match admission {
+            Admission::Admitted(admission) => Asked {
+                of: self,
+                admission,
+                // Who gives up a call has found out that it takes too long.
+                result: CallResult::Failure,
+            },
             Admission::Refused(wait) => return Err(refused(wait)),
         };
         let answer = call.await;
-        let result = match &answer {
-            Err(error) if error.is_transient() => CallResult::Failure,
-            _ => CallResult::Success,
-        };
-        let now = self.clock.now();
-        self.away.lock().report(&AWAY, now, admission, result);
+        if !answer.as_ref().is_err_and(are_away) {
+            asked.result = CallResult::Success;
+        }
         answer
     }
 }
 
-/// Whether this process decides by itself.
-fn is_away<T>(answer: &Result<T>, operation: &'static str) -> bool {
-    let Err(error) = answer else { return false };
-    if !error.is_transient() {
-        return false;
-    }
-    note(error, operation);
-    true
+/// A call of the shared breakers, whose result is noted when this is dropped.
+struct Asked<'a> {
+    of: &'a FallbackBreaker,
+    admission: u64,
+    result: CallResult,
 }
 
-fn note(error: &Error, operation: &'static str) {
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        let mut away = self.of.away.lock();
+        let now = self.of.clock.now();
+        away.report(&AWAY, now, self.admission, self.result);
+    }
+}
+
+/// Whether an error says that the shared breakers are away: all but a wrong name, and a handle that was disconnected.
+fn are_away(error: &Error) -> bool {
+    error.is_transient() || !matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unavailable)
+}
+
+/// Whether this process decides by itself, which is told.
+fn is_away<T>(answer: &Result<T>, operation: &'static str) -> bool {
+    let Err(error) = answer else { return false };
+    if !are_away(error) {
+        return false;
+    }
     tracing::debug!(%error, operation, "the shared breakers cannot be asked");
     metrics::counter!("kaireon.breaker.fallback", "operation" => operation).increment(1);
+    true
 }
 
 impl fmt::Debug for FallbackBreaker {
@@ -143,7 +172,6 @@ mod tests {
     use chrono::TimeDelta;
 
     use super::*;
-    use crate::ErrorKind;
     use crate::memory::MemoryBreaker;
     use crate::time::{ManualClock, from_millis};
 
@@ -152,14 +180,19 @@ mod tests {
     struct Shared {
         breaker: MemoryBreaker,
         away: AtomicBool,
+        /// Whether calls that it is away for hang.
+        hangs: AtomicBool,
         asked: AtomicU32,
     }
 
     impl Shared {
-        fn reach(&self) -> Result<&MemoryBreaker> {
+        async fn reach(&self) -> Result<&MemoryBreaker> {
             self.asked.fetch_add(1, Ordering::SeqCst);
+            if self.hangs.load(Ordering::SeqCst) {
+                std::future::pending::<()>().await;
+            }
             match self.away.load(Ordering::SeqCst) {
-                true => Err(Error::new(ErrorKind::Timeout, "away")),
+                true => Err(Error::new(ErrorKind::StorageFull, "away")),
                 false => Ok(&self.breaker),
             }
         }
@@ -168,15 +201,15 @@ mod tests {
     #[async_trait]
     impl CircuitBreaker for Shared {
         async fn admit(&self, breaker: &str) -> Result<Admission> {
-            self.reach()?.admit(breaker).await
+            self.reach().await?.admit(breaker).await
         }
 
         async fn report(&self, breaker: &str, admission: u64, result: CallResult) -> Result<()> {
-            self.reach()?.report(breaker, admission, result).await
+            self.reach().await?.report(breaker, admission, result).await
         }
 
         async fn state(&self, breaker: &str) -> Result<BreakerState> {
-            self.reach()?.state(breaker).await
+            self.reach().await?.state(breaker).await
         }
     }
 
@@ -199,6 +232,7 @@ mod tests {
         let shared = Arc::new(Shared {
             breaker: of(),
             away: AtomicBool::new(false),
+            hangs: AtomicBool::new(false),
             asked: AtomicU32::new(0),
         });
         let breaker = FallbackBreaker::with_clock(
@@ -267,6 +301,20 @@ mod tests {
             admitted(&breaker).await;
         }
         assert_eq!(shared.asked.load(Ordering::SeqCst), 4);
+    }
+
+    #[tokio::test]
+    async fn calls_that_are_given_up_say_that_they_are_away() {
+        let Both { shared, breaker, .. } = both();
+        shared.hangs.store(true, Ordering::SeqCst);
+        for _ in 0..3 {
+            let given_up = tokio::time::timeout(Duration::from_millis(1), breaker.admit("search"));
+            given_up.await.unwrap_err();
+        }
+        for _ in 0..10 {
+            admitted(&breaker).await;
+        }
+        assert_eq!(shared.asked.load(Ordering::SeqCst), 3);
     }
 
     #[tokio::test]
