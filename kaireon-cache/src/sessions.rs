@@ -156,3 +156,24 @@ impl SessionStore for CacheSessions {
         deleted.map(drop).map_err(|error| failed(&error))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kaireon_core::memory::MemoryCache;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_no_session_is_an_error_that_does_not_show_it() {
+        let sessions = CacheSessions::new(Arc::new(MemoryCache::new()), TenantId::new("t").unwrap());
+        let id = Id::default();
+        for garbage in ["anna", r#"{"id":0,"data":{"name":"anna"},"expiry_date":"anna"}"#] {
+            let key = sessions.key(&id).unwrap();
+            let set = sessions.cache.set(&key, garbage.into(), SetOptions::default());
+            assert!(set.await.unwrap());
+            let error = sessions.load(&id).await.unwrap_err();
+            assert!(matches!(error, StoreError::Decode(_)), "{error}");
+            assert!(!error.to_string().contains("anna"), "{error}");
+        }
+    }
+}

@@ -80,6 +80,7 @@
 //! | `redis` | the cache and the event stream on Redis 7 and newer: one server, under Sentinel, a cluster |
 //! | `switch` | the tenant switch: tenants on several stores, moved between them while they are used (`kaireon::switch`) |
 //! | `http` | the settings of the switch over HTTP, as an axum router and as plain functions (`kaireon::http`) |
+//! | `sessions` | `Infra::sessions`: the sessions of tower-sessions in the cache |
 //! | `s3` | the switch's archive in S3 and what speaks its protocol |
 //! | `logging` | `logging::init`: logs as one JSON object per line, with a level filter |
 
@@ -98,6 +99,8 @@ pub mod logging;
 mod plan;
 mod problem;
 mod report;
+#[cfg(feature = "sessions")]
+mod sessions;
 mod set;
 mod signal;
 mod startup;
@@ -123,6 +126,8 @@ pub use kaireon_core as core;
 pub use kaireon_migrate as migrate;
 pub use problem::{Problem, Problems};
 pub use report::{DrainReport, Outcome, Part};
+#[cfg(feature = "sessions")]
+pub use sessions::InfraSessions;
 pub use signal::wait_for_shutdown_signal;
 pub use startup::{Choice, Startup};
 #[cfg(feature = "switch")]

@@ -32,6 +32,9 @@ mod postgres;
 mod redis;
 #[path = "suite/reset.rs"]
 mod reset;
+#[cfg(feature = "sessions")]
+#[path = "suite/sessions.rs"]
+mod sessions;
 #[path = "suite/shutdown.rs"]
 mod shutdown;
 #[cfg(unix)]

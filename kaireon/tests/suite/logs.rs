@@ -37,8 +37,8 @@ impl fmt::Debug for Capture {
 
 /// Runs on one thread, so that the subscriber of this thread sees everything.
 ///
-/// Runs once before without it: a call site that another test's thread meets for the first time while a
-/// subscriber is made may never learn of that one, but those that are known already do.
+/// Runs once before without it, and has every call site ask again: one that another test's thread meets for the first
+/// time while a subscriber is made may never learn of that one by itself.
 fn logged(filter: &str, run: impl AsyncFn()) -> Vec<serde_json::Value> {
     let capture = Capture::default();
     let writer = capture.clone();
@@ -52,7 +52,10 @@ fn logged(filter: &str, run: impl AsyncFn()) -> Vec<serde_json::Value> {
         .unwrap();
     runtime.block_on(run());
     let subscriber = subscriber(&config, move || writer.clone()).unwrap();
-    tracing::subscriber::with_default(subscriber, || runtime.block_on(run()));
+    tracing::subscriber::with_default(subscriber, || {
+        tracing::callsite::rebuild_interest_cache();
+        runtime.block_on(run());
+    });
     capture
         .text()
         .lines()
