@@ -317,7 +317,13 @@ fn main() {
         breaker(&mut rounds, &runtime, &sides, callers);
     }
     runtime.block_on(async {
-        // What is left of it ends by its time to live.
+        let mut bare = redis::cmd("DEL");
+        bare.arg(format!("{}bare", sides.prefix));
+        let _: i64 = bare
+            .query_async(&mut sides.raw.clone())
+            .await
+            .expect("the server runs");
+        // What else is left ends by its time to live.
         sides.publisher.disconnect().await.expect("it lets go");
         sides.cache.disconnect().await.expect("it lets go");
     });
