@@ -37,7 +37,7 @@ pub(crate) fn result_line(line: &str) -> Option<Counts> {
     Some(read)
 }
 
-/// What failed, read line by line, with the first line of what it panicked with.
+/// What failed, read line by line, with the first line of what it panicked with last: a test may catch others.
 #[derive(Debug, Default)]
 pub(crate) struct Failures {
     names: Vec<String>,
@@ -50,7 +50,7 @@ impl Failures {
     pub(crate) fn read(&mut self, line: &str) {
         if let Some(test) = self.panicking.take() {
             let message: String = line.chars().take(MOST_OF_A_MESSAGE).collect();
-            self.panics.entry(test).or_insert(message);
+            self.panics.insert(test, message);
         } else if let Some((name, "FAILED")) = line
             .strip_prefix("test ")
             .and_then(|test| test.rsplit_once(" ... "))
@@ -127,7 +127,7 @@ mod tests {
         run.lines().for_each(|line| failures.read(line));
         assert_eq!(
             failures.told().collect::<Vec<_>>(),
-            ["a::b: assertion failed", "d - e (line 3)"]
+            ["a::b: later", "d - e (line 3)"]
         );
     }
 
