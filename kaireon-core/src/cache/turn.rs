@@ -80,10 +80,15 @@ impl Granted {
     }
 
     async fn release(mut self) {
-        if let Err(error) = self.leases.release(&self.key, self.token).await {
-            tracing::debug!(%error, "could not release a lease");
-        }
+        release(&*self.leases, &self.key, self.token).await;
         self.is_over = true;
+    }
+}
+
+/// One that cannot be released ends by itself.
+async fn release(leases: &dyn FetchLeases, key: &CacheKey, token: u64) {
+    if let Err(error) = leases.release(key, token).await {
+        tracing::debug!(%error, "could not release a lease");
     }
 }
 
@@ -91,17 +96,8 @@ impl Drop for Granted {
     fn drop(&mut self) {
         // Without a runtime it ends by itself.
         if let Some(runtime) = Handle::try_current().ok().filter(|_| !self.is_over) {
-            let granted = Self {
-                leases: Arc::clone(&self.leases),
-                key: self.key.clone(),
-                token: self.token,
-                is_over: true,
-            };
-            runtime.spawn(async move {
-                if let Err(error) = granted.leases.release(&granted.key, granted.token).await {
-                    tracing::debug!(%error, "could not release a lease");
-                }
-            });
+            let (leases, key, token) = (Arc::clone(&self.leases), self.key.clone(), self.token);
+            runtime.spawn(async move { release(&*leases, &key, token).await });
         }
     }
 }
