@@ -11,7 +11,7 @@ use kaireon_core::Result;
 use kaireon_core::breaker::{Admission, BreakerConfig, BreakerState, CallResult, CircuitBreaker, check_name};
 
 use super::cache::ttl_ms;
-use super::error::{failed, strange};
+use super::error::{call, strange};
 
 /// What the name of a breaker's key begins with, behind the prefix; other keys of the cache begin otherwise.
 const BREAKER: char = '\u{4}';
@@ -69,11 +69,6 @@ impl RedisBreaker {
         let idle = IDLE.max(open_for.saturating_add(probe_timeout).saturating_mul(2));
         RedisCommand::write_script(script, self.place(breaker)).arg(ttl_ms(Some(idle)).to_string())
     }
-
-    async fn call(&self, command: RedisCommand, operation: &'static str) -> Result<RedisReply> {
-        let answer = self.0.client.call(command).await;
-        answer.map_err(|fault| failed(fault, operation))
-    }
 }
 
 impl fmt::Debug for RedisBreaker {
@@ -113,7 +108,7 @@ impl CircuitBreaker for RedisBreaker {
         check_name(breaker)?;
         let command = self.write(&ADMIT, breaker);
         let command = command.arg(ttl_ms(Some(self.0.config.probe_timeout)).to_string());
-        let answer = self.call(command, "admit").await?;
+        let answer = call(&self.0.client, command, "admit").await?;
         admission(answer).ok_or_else(|| strange("admit"))
     }
 
@@ -136,14 +131,14 @@ impl CircuitBreaker for RedisBreaker {
             .arg(failures.to_string())
             .arg(ttl_ms(Some(open_for)).to_string())
             .arg(probes.to_string());
-        self.call(command, "report").await?;
+        call(&self.0.client, command, "report").await?;
         Ok(())
     }
 
     async fn state(&self, breaker: &str) -> Result<BreakerState> {
         check_name(breaker)?;
         let command = RedisCommand::read_script(&STATE, self.place(breaker));
-        let answer = self.call(command, "state").await?;
+        let answer = call(&self.0.client, command, "state").await?;
         state(&answer).ok_or_else(|| strange("state"))
     }
 }

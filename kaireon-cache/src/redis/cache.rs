@@ -16,7 +16,7 @@ use super::BACKEND;
 use super::batch::{Group, Together, groups};
 use super::breaker::RedisBreaker;
 use super::config::RedisCacheConfig;
-use super::error::{failed, failed_in_part, may_have_done, strange};
+use super::error::{call, failed, failed_in_part, may_have_done, strange};
 use super::leases::{RedisLeases, deletion};
 use super::limiter::RedisLimiter;
 use super::places::{Place, Places};
@@ -104,8 +104,7 @@ impl RedisCache {
     }
 
     async fn one(&self, command: RedisCommand, operation: &'static str) -> Result<RedisReply> {
-        let answer = self.0.client.call(command).await;
-        answer.map_err(|fault| failed(fault, operation))
+        call(&self.0.client, command, operation).await
     }
 
     /// The answers to commands of which all must succeed.

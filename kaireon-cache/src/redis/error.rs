@@ -1,6 +1,6 @@
 //! The errors of this backend. The table of the server's codes is `kaireon-connect`'s, as is the connection.
 
-use kaireon_connect::redis::RedisFault;
+use kaireon_connect::redis::{RedisClient, RedisCommand, RedisFault, RedisReply};
 use kaireon_core::{Effect, Error, ErrorKind};
 
 use super::BACKEND;
@@ -8,6 +8,16 @@ use super::BACKEND;
 /// A call that failed.
 pub(super) fn failed(fault: RedisFault, operation: &'static str) -> Error {
     fault.into_error().with_operation(operation)
+}
+
+/// The answer to a command, or the error of the operation that it is of.
+pub(super) async fn call(
+    client: &RedisClient,
+    command: RedisCommand,
+    operation: &'static str,
+) -> kaireon_core::Result<RedisReply> {
+    let answer = client.call(command).await;
+    answer.map_err(|fault| failed(fault, operation))
 }
 
 /// Whether a call did something, as far as its answer tells.
@@ -47,7 +57,7 @@ pub(super) fn config(field: &'static str, context: &'static str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use kaireon_connect::redis::{RedisClient, RedisCommand, RedisConnectConfig, RedisMode, RedisReply};
+    use kaireon_connect::redis::{RedisConnectConfig, RedisMode};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;

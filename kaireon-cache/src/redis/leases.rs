@@ -12,7 +12,7 @@ use kaireon_core::{Error, Result};
 
 use super::BACKEND;
 use super::cache::{check_value, ttl_ms};
-use super::error::{failed, strange};
+use super::error::{call, strange};
 use super::places::{Place, Places};
 use super::scripts;
 
@@ -69,11 +69,6 @@ impl RedisLeases {
             Held::OfCustomer { key, name } => RedisCommand::write_script(of_customer, key).arg(name),
         })
     }
-
-    async fn call(&self, command: RedisCommand, operation: &'static str) -> Result<RedisReply> {
-        let answer = self.client.call(command).await;
-        answer.map_err(|fault| failed(fault, operation))
-    }
 }
 
 impl fmt::Debug for RedisLeases {
@@ -104,7 +99,7 @@ impl FetchLeases for RedisLeases {
         SetOptions::ttl(lasting).check()?;
         let command = self.command([&TAKE, &scripts::TAKE], key, "take")?;
         let command = command.arg(ttl_ms(Some(lasting)).to_string());
-        let answer = self.call(command, "take").await?;
+        let answer = call(&self.client, command, "take").await?;
         lease(answer).ok_or_else(|| strange("take"))
     }
 
@@ -116,13 +111,13 @@ impl FetchLeases for RedisLeases {
             .arg(token.to_string())
             .arg(ttl_ms(Some(ttl)).to_string())
             .arg(value);
-        let kept = self.call(command, "keep").await?.as_int();
+        let kept = call(&self.client, command, "keep").await?.as_int();
         Ok(kept.ok_or_else(|| strange("keep"))? == 1)
     }
 
     async fn release(&self, key: &CacheKey, token: u64) -> Result<()> {
         let command = self.command([&RELEASE, &scripts::RELEASE], key, "release")?;
-        self.call(command.arg(token.to_string()), "release").await?;
+        call(&self.client, command.arg(token.to_string()), "release").await?;
         Ok(())
     }
 }
@@ -139,7 +134,8 @@ pub(super) fn deletion(prefix: &str, key: Bytes, cluster: bool) -> RedisCommand 
 /// Nothing, and for how many milliseconds; answers as [`lease`] reads it.
 ///
 /// The lease is a hash: `n` is its token and `l` when it ends. A token is the server's time in microseconds, or one more
-/// than the one before where that is later: also where the key was lost it is higher than any before. It is remembered
+/// than the one before where that is later. Where the key was lost and the clock moved back it may be lower than one before:
+/// whoever keeps must have the very one. It is remembered
 /// for a minute longer than the lease: so late a value may still be kept that nobody else fetched meanwhile.
 static TAKE: LazyLock<RedisScript> = LazyLock::new(|| {
     RedisScript::new(

@@ -13,7 +13,7 @@ use kaireon_core::{Error, Result};
 
 use super::BACKEND;
 use super::cache::ttl_ms;
-use super::error::{failed, strange};
+use super::error::{call, strange};
 
 /// The largest limit: its key takes 6 MB.
 const MAX_LIMIT: u32 = 1_000_000;
@@ -101,8 +101,7 @@ impl RateLimiter for RedisLimiter {
         let command = RedisCommand::write_script(&ACQUIRE, self.place(key))
             .arg(limit.to_string())
             .arg(ttl_ms(Some(window)).to_string());
-        let answer = self.0.client.call(command).await;
-        let answer = answer.map_err(|fault| failed(fault, "acquire"))?;
+        let answer = call(&self.0.client, command, "acquire").await?;
         decision(answer).ok_or_else(|| strange("acquire"))
     }
 }

@@ -149,18 +149,7 @@ async fn each_call_is_one_command_that_touches_one_key_which_ends_when_nobody_as
     tokio::time::sleep(Duration::from_millis(5)).await;
     call(&breaker, CallResult::Success).await;
     calls += 4;
-    let (mut sent, mut declared) = (0, None);
-    for seen in monitor.since().await {
-        let name = seen.words[0].to_ascii_uppercase();
-        if !seen.by_script {
-            assert_eq!(name, "EVALSHA");
-            declared = Some(seen.words[3].clone());
-            sent += 1;
-        } else if name != "TIME" {
-            assert_eq!(Some(&seen.words[1]), declared.as_ref(), "{:?}", seen.words);
-        }
-    }
-    assert_eq!(sent, calls);
+    assert_eq!(monitor.sent_by_declared_keys().await, vec!["EVALSHA"; calls]);
     let name = server.ask(&["KEYS", "*"]).await.unwrap();
     // With all that it ever has: a probe is out.
     call(&breaker, CallResult::Failure).await;

@@ -67,6 +67,24 @@ impl Monitor {
         }
     }
 
+    /// The names of the commands that were sent; the scripts among them touched no key but those that were declared.
+    pub(crate) async fn sent_by_declared_keys(&mut self) -> Vec<String> {
+        let (mut sent, mut declared) = (Vec::new(), Vec::new());
+        for Seen { by_script, words } in self.since().await {
+            let name = words[0].to_ascii_uppercase();
+            if !by_script {
+                if name == "EVALSHA" {
+                    let count: usize = words[2].parse().unwrap();
+                    declared = words[3..3 + count].to_vec();
+                }
+                sent.push(name);
+            } else if name != "TIME" {
+                assert!(declared.contains(&words[1]), "{words:?}");
+            }
+        }
+        sent
+    }
+
     /// The names of the commands that were sent, not those of scripts.
     async fn sent(&mut self) -> Vec<String> {
         let seen = self.since().await.into_iter();

@@ -87,19 +87,7 @@ async fn a_lease_costs_one_command_more_than_a_fetch_and_touches_what_is_declare
         assert!(cache.invalidate(&key).await.unwrap());
         get(&key, None).await;
     }
-    let (mut sent, mut declared) = (Vec::new(), Vec::new());
-    for seen in monitor.since().await {
-        let name = seen.words[0].to_ascii_uppercase();
-        if !seen.by_script {
-            if name == "EVALSHA" {
-                let count: usize = seen.words[2].parse().unwrap();
-                declared = seen.words[3..3 + count].to_vec();
-            }
-            sent.push(name);
-        } else if name != "TIME" {
-            assert!(declared.contains(&seen.words[1]), "{:?}", seen.words);
-        }
-    }
+    let sent = monitor.sent_by_declared_keys().await;
     let of_a_key = [
         "GET", "EVALSHA", "EVALSHA", "EVALSHA", "GET", "EVALSHA", "EVALSHA",
     ];
