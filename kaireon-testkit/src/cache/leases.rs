@@ -10,7 +10,7 @@ use kaireon_core::{Error, ErrorKind};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::fixture::{CacheFixture, Count, bring, customer, key, never, pass, tenant};
+use super::fixture::{CacheFixture, Count, Fetch, bring, customer, key, never, pass, tenant};
 use super::shared::both;
 use crate::suite::declared_away;
 
@@ -191,6 +191,36 @@ pub async fn whoever_may_see_a_stale_value_does_not_wait_for_another_process(fix
     assert_eq!(anew.unwrap().unwrap(), b"two");
 }
 
+/// `get_or_fetch` of a process, under a lease.
+async fn get(fixture: &dyn CacheFixture, process: &Process, key: &CacheKey, fetch: Fetch) -> Vec<u8> {
+    let cache = Arc::clone(&process.cache);
+    let fetched = timeout(SOON, fixture.get_or_fetch(cache, key.clone(), options(), fetch)).await;
+    fetched.expect("no lease is in the way").unwrap().unwrap()
+}
+
+/// A fetch under a lease, which brings `old`, and what is done while it is under way. It is answered all the same.
+async fn while_fetching(
+    fixture: &dyn CacheFixture,
+    process: &Process,
+    key: &CacheKey,
+    done: impl Future<Output = ()>,
+) {
+    let (begun, has_begun) = oneshot::channel();
+    let (go_on, going_on) = oneshot::channel();
+    let slow = Box::pin(async move {
+        begun.send(()).unwrap();
+        going_on.await.unwrap();
+        Ok(Some(b"old".to_vec()))
+    });
+    let meanwhile = async {
+        has_begun.await.unwrap();
+        done.await;
+        go_on.send(()).unwrap();
+    };
+    let (fetched, ()) = futures_util::future::join(get(fixture, process, key, slow), meanwhile).await;
+    assert_eq!(fetched, b"old");
+}
+
 /// It may have read what the invalidation was for.
 pub async fn what_is_fetched_under_a_lease_is_not_kept_behind_an_invalidation_elsewhere(
     fixture: &dyn CacheFixture,
@@ -199,29 +229,12 @@ pub async fn what_is_fetched_under_a_lease_is_not_kept_behind_an_invalidation_el
         return;
     };
     for key in keys("invalidated") {
-        let get = |process: &Process, fetch| {
-            fixture.get_or_fetch(Arc::clone(&process.cache), key.clone(), options(), fetch)
-        };
-        let (begun, has_begun) = oneshot::channel();
-        let (go_on, going_on) = oneshot::channel();
-        let slow = get(
-            &here,
-            Box::pin(async move {
-                begun.send(()).unwrap();
-                going_on.await.unwrap();
-                Ok(Some(b"old".to_vec()))
-            }),
-        );
         let invalidate = async {
-            has_begun.await.unwrap();
             assert!(!there.cache.invalidate(&key).await.unwrap(), "nothing was there");
-            go_on.send(()).unwrap();
         };
-        let (fetched, ()) = futures_util::future::join(slow, invalidate).await;
-        assert_eq!(fetched.unwrap().unwrap(), b"old");
-        let fetched = timeout(SOON, get(&there, bring("new"))).await;
-        assert_eq!(fetched.expect("the lease is over").unwrap().unwrap(), b"new");
-        assert_eq!(get(&here, never()).await.unwrap().unwrap(), b"new");
+        while_fetching(fixture, &here, &key, invalidate).await;
+        assert_eq!(get(fixture, &there, &key, bring("new")).await, b"new");
+        assert_eq!(get(fixture, &here, &key, never()).await, b"new");
     }
 }
 
@@ -232,38 +245,20 @@ pub async fn what_is_fetched_under_a_lease_is_not_kept_behind_an_erasure_elsewhe
     let Some([here, there]) = two(fixture).await else {
         return;
     };
-    if !here.cache.capabilities().erasure {
-        declared_away(&here.cache.capabilities().backend, "erasure");
+    let capabilities = here.cache.capabilities();
+    if !capabilities.erasure {
+        declared_away(&capabilities.backend, "erasure");
         return;
     }
     let [_, key] = keys("erased");
-    let get = |process: &Process, fetch| {
-        fixture.get_or_fetch(Arc::clone(&process.cache), key.clone(), options(), fetch)
-    };
-    let (begun, has_begun) = oneshot::channel();
-    let (go_on, going_on) = oneshot::channel();
-    let slow = get(
-        &here,
-        Box::pin(async move {
-            begun.send(()).unwrap();
-            going_on.await.unwrap();
-            Ok(Some(b"old".to_vec()))
-        }),
-    );
     let erase = async {
-        has_begun.await.unwrap();
-        there
-            .cache
-            .erase_customer(&tenant("a"), &customer("anna"))
-            .await
-            .unwrap();
-        go_on.send(()).unwrap();
+        let (tenant, customer) = (tenant("a"), customer("anna"));
+        let erased = there.cache.erase_customer(&tenant, &customer).await;
+        erased.unwrap();
     };
-    let (fetched, ()) = futures_util::future::join(slow, erase).await;
-    assert_eq!(fetched.unwrap().unwrap(), b"old");
+    while_fetching(fixture, &here, &key, erase).await;
     for process in [&here, &there] {
-        let fetched = timeout(SOON, get(process, bring("new"))).await;
-        assert_eq!(fetched.expect("the lease is over").unwrap().unwrap(), b"new");
+        assert_eq!(get(fixture, process, &key, bring("new")).await, b"new");
     }
 }
 
